@@ -1,0 +1,42 @@
+# gaol's make targets. `make run` and `make test` need Go and make; they bring the rest.
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  = -s -w -X gaol/internal/cli.version=$(VERSION)
+SUDO     = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+export CGO_ENABLED = 0
+
+.PHONY: help run build test check bench fuzz demo cross clean
+
+help:     ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile
+
+run: build ## build gaol and start it here, on its embedded configuration
+	@scripts/packages run
+	$(SUDO) bin/gaol run --embedded
+
+build:    ## bin/gaol, static
+	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gaol ./cmd/gaol
+
+test:     ## bring what the tests need and run all of them
+	@scripts/test
+
+check:    ## formatting, vet and the linters of .golangci.yml
+	@scripts/check
+
+bench:    ## speed against fail2ban and against the limits, in one run
+	@scripts/packages test
+	@scripts/bench
+
+fuzz:     ## the regex oracle and the fuzz targets with a fresh seed
+	@scripts/packages test
+	@scripts/fuzz
+
+demo:     ## the jump host story in a terminal, in namespaces it makes and removes
+	@scripts/packages test
+	@scripts/demo
+
+cross:    ## build for every architecture we ship
+	@scripts/cross
+
+clean:    ## remove what make built
+	rm -rf bin

@@ -1,0 +1,2 @@
+// Package shed is a room that the table does not know.
+package shed
