@@ -1,0 +1,130 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"gaol/internal/event"
+)
+
+// Change is what one jail has to write down. Within a change the order is that of the
+// fields; an id that is banned and then lifted goes into two changes.
+type Change struct {
+	Jail        string
+	Time        time.Time     // when it was decided: stamps the history; zero: now
+	Marks       []event.Mark  // read positions
+	Tallies     []event.Tally // new, or changed
+	GoneTallies []string      // ids that are no longer counted
+	Confirmed   []string      // Unbans that the kernel has carried out
+	Unbans      []string      // lifted: kept in State.Unbanned until Confirmed or banned again
+	Reason      string        // why the Unbans were lifted, for the history
+	Bans        []event.Ban   // new, or changed; Jail counts, not Ban.Jail
+	Memory      []byte        // filter snapshot; nil: unchanged
+}
+
+// Commit writes all changes in one transaction: after it returns nil all of them survive
+// kill -9, and otherwise none is there.
+func (s *Store) Commit(ctx context.Context, changes []Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	return s.write(ctx, "commit state", func(w *writer) {
+		for i := range changes {
+			w.change(&changes[i])
+		}
+	})
+}
+
+// write runs do in one transaction; what names it in the error.
+func (s *Store) write(ctx context.Context, what string, do func(*writer)) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	w := &writer{ctx: ctx, tx: tx, prepared: map[string]*sql.Stmt{}}
+	do(w)
+	if w.err == nil {
+		w.err = tx.Commit()
+	}
+	if w.err != nil {
+		return fmt.Errorf("%s: %w", what, w.err)
+	}
+	return nil
+}
+
+// writer runs statements in one transaction, compiles each once and keeps the first error.
+type writer struct {
+	ctx      context.Context
+	tx       *sql.Tx
+	prepared map[string]*sql.Stmt
+	err      error
+}
+
+func (w *writer) exec(query string, args ...any) {
+	if w.err != nil {
+		return
+	}
+	stmt := w.prepared[query]
+	if stmt == nil {
+		stmt, w.err = w.tx.PrepareContext(w.ctx, query)
+		if w.err != nil {
+			return
+		}
+		w.prepared[query] = stmt
+	}
+	_, w.err = stmt.ExecContext(w.ctx, args...)
+}
+
+func (w *writer) change(c *Change) {
+	at := c.Time
+	if at.IsZero() {
+		at = time.Now()
+	}
+	for _, m := range c.Marks {
+		w.exec(`INSERT OR REPLACE INTO mark VALUES (?,?,?,?,?,?,?)`,
+			c.Jail, m.Source, int64(m.Inode), m.Hash, m.Offset, m.Cursor, micros(at))
+	}
+	for i := range c.Tallies {
+		w.tally(c.Jail, &c.Tallies[i])
+	}
+	for _, id := range c.GoneTallies {
+		w.exec(`DELETE FROM tally WHERE jail=? AND id=?`, c.Jail, id)
+	}
+	for _, id := range c.Confirmed {
+		w.exec(`DELETE FROM unban WHERE jail=? AND id=?`, c.Jail, id)
+	}
+	for _, id := range c.Unbans {
+		w.exec(`UPDATE ban SET lifted=?, lift_reason=? WHERE jail=? AND id=? AND lifted IS NULL`,
+			micros(at), c.Reason, c.Jail, id)
+		w.exec(`INSERT OR REPLACE INTO unban VALUES (?,?,?)`, c.Jail, id, micros(at))
+	}
+	for i := range c.Bans {
+		w.ban(c.Jail, &c.Bans[i])
+	}
+	if c.Memory != nil {
+		w.exec(`INSERT OR REPLACE INTO memory VALUES (?,?,?)`, c.Jail, c.Memory, micros(at))
+	}
+}
+
+func (w *writer) tally(jail string, t *event.Tally) {
+	w.exec(`INSERT OR REPLACE INTO tally VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`,
+		jail, t.ID, int(t.Kind), t.IP, micros(t.First), micros(t.Last), t.Count, t.Failures,
+		t.Regex, t.Source, packLines(t.Matches), packFields(t.Fields))
+}
+
+// ban writes a ban over the one in force, so that an extension is no second entry in the
+// history, and takes back an unban that the kernel has not seen yet.
+func (w *writer) ban(jail string, b *event.Ban) {
+	w.exec(`INSERT INTO ban (jail, id, kind, ip, start, "end", failures, regex, source, reason, manual, matches, fields)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
+		ON CONFLICT (jail, id) WHERE lifted IS NULL DO UPDATE SET
+			kind=excluded.kind, ip=excluded.ip, start=excluded.start, "end"=excluded."end",
+			failures=excluded.failures, regex=excluded.regex, source=excluded.source,
+			reason=excluded.reason, manual=excluded.manual, matches=excluded.matches, fields=excluded.fields`,
+		jail, b.ID, int(b.Kind), b.IP, micros(b.Start), micros(b.End), b.Count,
+		b.Regex, b.Source, b.Reason, b.Manual, packLines(b.Matches), packFields(b.Fields))
+	w.exec(`DELETE FROM unban WHERE jail=? AND id=?`, jail, b.ID)
+}

@@ -1,0 +1,61 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gaol/internal/event"
+)
+
+// Record is one ban of the past or present, for "why".
+type Record struct {
+	Ban        event.Ban
+	Lifted     time.Time // zero: in force
+	LiftReason string
+}
+
+// History lists the bans of an id, newest first, at most limit. An empty jail or id means any.
+func (s *Store) History(ctx context.Context, jail, id string, limit int) ([]Record, error) {
+	all, err := records(ctx, s.db, `WHERE (?1 = '' OR jail = ?1) AND (?2 = '' OR id = ?2)
+		ORDER BY start DESC, number DESC LIMIT ?3`, jail, id, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read ban history: %w", err)
+	}
+	return all, nil
+}
+
+// idlePosition is how much longer the read position of a silent log is kept in a running jail.
+const idlePosition = 30 * 24 * time.Hour
+
+// Purge removes what is older than age: bans lifted before that, the log lines of bans that
+// began before that, and what is left of jails that are not running. age must not be shorter
+// than the longest findtime: a position forgotten earlier would count failures twice.
+func (s *Store) Purge(ctx context.Context, now time.Time, age time.Duration, running []string) error {
+	before := now.Add(-age).UnixMicro()
+	idle := now.Add(-age - idlePosition).UnixMicro()
+	alive := encode(append([]string{}, running...))
+	const gone = ` AND jail NOT IN (SELECT value FROM json_each(?))`
+	err := s.write(ctx, "purge state", func(w *writer) {
+		w.exec(`DELETE FROM ban WHERE lifted < ?`, before)
+		w.exec(`UPDATE ban SET matches = NULL WHERE start < ? AND matches IS NOT NULL`, before)
+		w.exec(`DELETE FROM mark WHERE at < ?`, idle)
+		for _, statement := range []string{
+			`DELETE FROM mark WHERE at < ?`,
+			`DELETE FROM tally WHERE last < ?`,
+			`DELETE FROM ban WHERE "end" < ?`,
+			`DELETE FROM unban WHERE at < ?`,
+			`DELETE FROM memory WHERE at < ?`,
+		} {
+			w.exec(statement+gone, before, alive)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	// The write-ahead log would keep what was purged until it is written over.
+	if _, err := s.db.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+		return fmt.Errorf("purge state: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"gaol/internal/event"
+)
+
+// State is what a jail goes on from.
+type State struct {
+	Marks    []event.Mark
+	Tallies  []event.Tally // oldest failure first
+	Bans     []event.Ban   // in force when they were written, in order of start; some may have expired since
+	Unbanned []string      // lifted, but the kernel has not confirmed it
+	Memory   []byte        // filter snapshot
+}
+
+// Load reads what is stored of one jail, as of one moment. A jail never seen is empty.
+func (s *Store) Load(ctx context.Context, jail string) (State, error) {
+	var state State
+	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return state, fmt.Errorf("load jail %s: %w", jail, err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	state.Marks, err = query(ctx, tx, scanMark,
+		`SELECT source, inode, hash, offset, cursor FROM mark WHERE jail=? ORDER BY source`, jail)
+	if err == nil {
+		state.Tallies, err = query(ctx, tx, scanTally,
+			`SELECT id, kind, ip, first, last, count, failures, regex, source, matches, fields
+			FROM tally WHERE jail=? ORDER BY last, id`, jail)
+	}
+	if err == nil {
+		state.Bans, err = bans(ctx, tx, `WHERE jail=? AND lifted IS NULL ORDER BY start, id`, jail)
+	}
+	if err == nil {
+		state.Unbanned, err = query(ctx, tx, scanText, `SELECT id FROM unban WHERE jail=? ORDER BY id`, jail)
+	}
+	if err == nil {
+		err = tx.QueryRowContext(ctx, `SELECT data FROM memory WHERE jail=?`, jail).Scan(&state.Memory)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return State{}, fmt.Errorf("load jail %s: %w", jail, err)
+	}
+	return state, nil
+}
+
+// Jails lists the jails that the store knows anything of but history: those that are no longer
+// configured have bans and positions to be cleared away.
+func (s *Store) Jails(ctx context.Context) ([]string, error) {
+	names, err := query(ctx, s.db, scanText, `SELECT jail FROM mark UNION SELECT jail FROM tally
+		UNION SELECT jail FROM ban WHERE lifted IS NULL UNION SELECT jail FROM unban
+		UNION SELECT jail FROM memory ORDER BY 1`)
+	if err != nil {
+		return nil, fmt.Errorf("list jails in state: %w", err)
+	}
+	return names, nil
+}
+
+// queryer is a *sql.DB or a *sql.Tx.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func query[T any](ctx context.Context, q queryer, scan func(*sql.Rows) (T, error), text string, args ...any) ([]T, error) {
+	rows, err := q.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []T
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
+
+func scanText(rows *sql.Rows) (text string, err error) {
+	err = rows.Scan(&text)
+	return text, err
+}
+
+func scanMark(rows *sql.Rows) (event.Mark, error) {
+	var m event.Mark
+	var inode int64
+	err := rows.Scan(&m.Source, &inode, &m.Hash, &m.Offset, &m.Cursor)
+	m.Inode = uint64(inode)
+	return m, err
+}
+
+func scanTally(rows *sql.Rows) (event.Tally, error) {
+	var t event.Tally
+	var first, last sql.NullInt64
+	var matches, fields sql.NullString
+	err := rows.Scan(&t.ID, &t.Kind, &t.IP, &first, &last, &t.Count, &t.Failures, &t.Regex, &t.Source, &matches, &fields)
+	t.First, t.Last = fromMicros(first), fromMicros(last)
+	return t, errors.Join(err, decode(matches, &t.Matches), decode(fields, &t.Fields))
+}
+
+func bans(ctx context.Context, q queryer, where string, args ...any) ([]event.Ban, error) {
+	records, err := records(ctx, q, where, args...)
+	var all []event.Ban
+	for _, r := range records {
+		all = append(all, r.Ban)
+	}
+	return all, err
+}
+
+func records(ctx context.Context, q queryer, where string, args ...any) ([]Record, error) {
+	return query(ctx, q, scanRecord, `SELECT jail, id, kind, ip, start, "end", failures, regex, source,
+		reason, manual, matches, fields, lifted, lift_reason FROM ban `+where, args...)
+}
+
+func scanRecord(rows *sql.Rows) (Record, error) {
+	var r Record
+	b := &r.Ban
+	var start, end, lifted sql.NullInt64
+	var matches, fields sql.NullString
+	err := rows.Scan(&b.Jail, &b.ID, &b.Kind, &b.IP, &start, &end, &b.Count, &b.Regex, &b.Source,
+		&b.Reason, &b.Manual, &matches, &fields, &lifted, &r.LiftReason)
+	b.Start, b.End, r.Lifted = fromMicros(start), fromMicros(end), fromMicros(lifted)
+	return r, errors.Join(err, decode(matches, &b.Matches), decode(fields, &b.Fields))
+}

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Bounds of what is kept of attackers' text. The log itself is where the whole of it stands.
+const (
+	// KeptMatches is how many bytes of log lines are kept per tally or ban, the newest lines.
+	KeptMatches = 16 << 10
+	// KeptField is how many bytes of one captured group are kept.
+	KeptField = 4 << 10
+)
+
+// micros is NULL for the zero time (a ban for ever has no end).
+func micros(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(v sql.NullInt64) time.Time {
+	if !v.Valid {
+		return time.Time{}
+	}
+	return time.UnixMicro(v.Int64)
+}
+
+// packLines keeps the newest whole lines that fit. A single longer one is cut.
+func packLines(lines []string) any {
+	room := KeptMatches
+	first := len(lines)
+	for first > 0 && len(lines[first-1]) <= room {
+		first--
+		room -= len(lines[first])
+	}
+	kept := lines[first:]
+	if len(kept) == 0 && len(lines) > 0 {
+		kept = []string{lines[len(lines)-1][:KeptMatches]}
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	return encode(kept)
+}
+
+func packFields(fields map[string]string) any {
+	if len(fields) == 0 {
+		return nil
+	}
+	kept := make(map[string]string, len(fields))
+	for name, value := range fields {
+		kept[name] = value[:min(len(value), KeptField)]
+	}
+	return encode(kept)
+}
+
+// encode writes JSON that sqlite3 users can read: "<" stays "<". Bytes that are not UTF-8
+// become U+FFFD, as they do in fail2ban when it decodes a line. Strings always encode.
+func encode(v any) string {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(fmt.Sprintf("store: encode %T: %v", v, err))
+	}
+	return string(bytes.TrimRight(out.Bytes(), "\n"))
+}
+
+// decode reads what encode wrote; NULL leaves v as it is.
+func decode(text sql.NullString, v any) error {
+	if !text.Valid {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(text.String), v); err != nil {
+		return fmt.Errorf("decode stored %T: %w", v, err)
+	}
+	return nil
+}
