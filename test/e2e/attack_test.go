@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"gaol/internal/netlab"
 )
 
 // sshOptions keep a client from asking, remembering and reading anything of this machine.
@@ -23,33 +28,45 @@ var errDenied = errors.New("permission denied")
 
 // guess tries one wrong password as user with the real ssh client. errDenied is what a server
 // that can be reached answers.
-func (n *netns) guess(user string, to netip.AddrPort) error {
+func guess(n *netlab.Node, user string, to netip.AddrPort) error {
 	args := append([]string{"-p", "wrong", "ssh"}, sshOptions...)
 	args = append(args, "-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=2")
-	return n.ssh(append(args, "-p", fmt.Sprint(to.Port()), user+"@"+to.Addr().String(), "true"), "sshpass")
+	return ssh(n, "sshpass", append(args, "-p", fmt.Sprint(to.Port()), user+"@"+to.Addr().String(), "true"))
 }
 
 // login logs in as `staff` with key, a file, and runs a command there.
-func (n *netns) login(key string, to netip.AddrPort) error {
+func login(n *netlab.Node, key string, to netip.AddrPort) error {
 	args := append(append([]string{}, sshOptions...), "-i", key, "-o", "PreferredAuthentications=publickey", "-o", "ConnectTimeout=5")
-	return n.ssh(append(args, "-p", fmt.Sprint(to.Port()), "staff@"+to.Addr().String(), "true"), "ssh")
+	return ssh(n, "ssh", append(args, "-p", fmt.Sprint(to.Port()), "staff@"+to.Addr().String(), "true"))
 }
 
-func (n *netns) ssh(args []string, program string) error {
+func ssh(n *netlab.Node, program string, args []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	out, err := n.output(exec.CommandContext(ctx, program, args...))
-	if err != nil && strings.Contains(out, "Permission denied") {
+	runtime.LockOSThread() // as in startDaemon
+	defer runtime.UnlockOSThread()
+	out, err := command(ctx, n, program, args...).CombinedOutput()
+	if err != nil && bytes.Contains(out, []byte("Permission denied")) {
 		return errDenied
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("%s in %s: %w: %s", program, n.Name, err, bytes.TrimSpace(out))
+	}
+	return nil
 }
 
-// attack makes n wrong guesses, each of which the server must answer.
-func (n *netns) attack(t *testing.T, user string, to netip.AddrPort, times int) {
+// command is a command inside n that ctx ends; it dies with this process too.
+func command(ctx context.Context, n *netlab.Node, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + n.Path(), "--", program}, args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// attack makes so many wrong guesses, each of which the server must answer.
+func attack(t *testing.T, n *netlab.Node, user string, to netip.AddrPort, times int) {
 	t.Helper()
 	for range times {
-		if err := n.guess(user, to); !errors.Is(err, errDenied) {
+		if err := guess(n, user, to); !errors.Is(err, errDenied) {
 			t.Fatalf("attack on %s: got %v, want %v", to, err, errDenied)
 		}
 	}
@@ -62,9 +79,9 @@ type session struct {
 }
 
 // open opens a session; it ends with the test.
-func (n *netns) open(t *testing.T, to netip.AddrPort) *session {
+func open(t *testing.T, n *netlab.Node, to netip.AddrPort) *session {
 	t.Helper()
-	conn, err := n.dial(to, 5*time.Second)
+	conn, err := n.Dial("tcp", to.String(), 5*time.Second)
 	if err != nil {
 		t.Fatalf("open a connection: %v", err)
 	}

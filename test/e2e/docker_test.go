@@ -10,42 +10,30 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"gaol/internal/netlab"
 )
 
 // docker is an engine of our own in a network namespace. It has its own process and mount
 // namespaces too: killing its first process ends every container, shim and mount of it.
 type docker struct {
 	dir    string
-	cmd    *exec.Cmd
-	log    *feed
+	daemon *daemon
 	client *http.Client
-	group  string
+	group  string // cgroup
 }
 
 // startDocker starts the machine's dockerd inside n and waits until it says that it is ready.
-func startDocker(n *netns) (*docker, error) {
-	dockerd, err := exec.LookPath("dockerd")
-	if err != nil {
-		return nil, fmt.Errorf("find dockerd: %w; run: %s", err, bring)
-	}
+func startDocker(n *netlab.Node) (*docker, error) {
 	dir, err := tempDir("docker")
 	if err != nil {
 		return nil, err
 	}
-	d := &docker{dir: dir, log: newFeed("dockerd"), group: filepath.Base(dir)}
-	if err := d.start(n, dockerd); err != nil {
-		d.close()
-		return nil, fmt.Errorf("start dockerd: %w\n%s", err, strings.Join(d.log.lines(), "\n"))
-	}
-	return d, nil
-}
-
-func (d *docker) start(n *netns, dockerd string) error {
+	d := &docker{dir: dir, group: filepath.Base(dir)}
 	socket := filepath.Join(d.dir, "docker.sock")
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
@@ -54,37 +42,27 @@ func (d *docker) start(n *netns, dockerd string) error {
 	// The machine's own daemon.json must not reach in.
 	config := filepath.Join(d.dir, "daemon.json")
 	if err := os.WriteFile(config, []byte("{}"), 0o600); err != nil {
-		return err
+		return nil, err
 	}
-	ready, err := listenNotify(filepath.Join(d.dir, "notify"))
-	if err != nil {
-		return err
-	}
-	defer ready.close()
 	// A /run of its own: shims, plugins and lock files of this engine stay out of the machine's.
-	d.cmd = exec.Command("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
-		"/bin/sh", "-c", `mount -t tmpfs tmpfs /run && exec "$0" "$@"`,
-		dockerd, "--config-file", config, "--data-root", filepath.Join(d.dir, "data"), "--exec-root", filepath.Join(d.dir, "exec"),
+	cmd := n.Command("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
+		"/bin/sh", "-c", `mount -t tmpfs tmpfs /run && exec dockerd "$@"`, "dockerd",
+		"--config-file", config, "--data-root", filepath.Join(d.dir, "data"), "--exec-root", filepath.Join(d.dir, "exec"),
 		"--pidfile", filepath.Join(d.dir, "pid"), "--host", "unix://"+socket,
 		"--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", "/"+d.group)
-	d.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+ready.path, "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
-	out, err := d.cmd.StderrPipe()
+	d.daemon, err = startReady("dockerd", d.dir, cmd, time.Minute)
 	if err != nil {
-		return err
+		d.close()
+		return nil, err
 	}
-	if err := n.start(d.cmd); err != nil {
-		return err
-	}
-	ended := make(chan struct{})
-	go func() { defer close(ended); d.log.read(out) }()
-	return ready.wait(ended, time.Minute)
+	return d, nil
 }
 
 // close ends the engine with everything in it.
 func (d *docker) close() {
-	if d.cmd != nil && d.cmd.Process != nil {
-		killChildren(d.cmd.Process.Pid) // unshare(1) ends when all of the namespace has ended
-		_ = d.cmd.Wait()
+	if d.daemon != nil {
+		killChildren(d.daemon.cmd.Process.Pid) // unshare(1) ends when all of the namespace has
+		_ = d.daemon.wait(20 * time.Second)
 	}
 	groups, _ := filepath.Glob("/sys/fs/cgroup/*/" + d.group)
 	for _, g := range append(groups, "/sys/fs/cgroup/"+d.group) {
@@ -148,14 +126,9 @@ func (d *docker) load(rootfs io.Reader) error {
 	return d.call("POST", "/images/create?fromSrc=-&repo=jump", rootfs, nil)
 }
 
-// container is one that runs.
-type container struct {
-	id   string
-	addr netip.Addr // on the bridge; destip of the article's action
-}
-
 // runJump starts a container of the image: its port 22 is the host's port, its auth.log is log.
-func (d *docker) runJump(name string, port int, log string) (container, error) {
+// It returns the container's address on the bridge. The container ends with the engine.
+func (d *docker) runJump(name string, port int, log string) (addr netip.Addr, err error) {
 	type object = map[string]any
 	config := object{
 		"Image": "jump", "Hostname": name, "Cmd": imageRun, "ExposedPorts": object{"22/tcp": object{}},
@@ -166,21 +139,16 @@ func (d *docker) runJump(name string, port int, log string) (container, error) {
 	}
 	var made struct{ ID string }
 	if err := d.call("POST", "/containers/create?name="+name, config, &made); err != nil {
-		return container{}, err
+		return addr, err
 	}
 	if err := d.call("POST", "/containers/"+made.ID+"/start", nil, nil); err != nil {
-		return container{id: made.ID}, err
+		return addr, err
 	}
 	var seen struct {
 		NetworkSettings struct {
 			Networks map[string]struct{ IPAddress netip.Addr }
 		}
 	}
-	err := d.call("GET", "/containers/"+made.ID+"/json", nil, &seen)
-	return container{id: made.ID, addr: seen.NetworkSettings.Networks["bridge"].IPAddress}, err
-}
-
-// remove ends and removes a container.
-func (d *docker) remove(c container) error {
-	return d.call("DELETE", "/containers/"+c.id+"?force=1", nil, nil)
+	err = d.call("GET", "/containers/"+made.ID+"/json", nil, &seen)
+	return seen.NetworkSettings.Networks["bridge"].IPAddress, err
 }

@@ -3,148 +3,90 @@ package e2e
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"net/netip"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-)
 
-// The addresses of the lab (RFC 5737): the same in each run, since its namespaces are its own.
-var (
-	hostToAttacker = netip.MustParsePrefix("203.0.113.1/24")
-	attackerAddr   = netip.MustParsePrefix("203.0.113.66/24")
-	hostToStaff    = netip.MustParsePrefix("198.51.100.1/24")
-	staffAddr      = netip.MustParsePrefix("198.51.100.77/24")
+	"gaol/internal/netlab"
 )
 
 // lab is the article's situation: a Docker host between an attacker and the staff.
 type lab struct {
-	host, attacker, staff *netns
+	host, attacker, staff *netlab.Node
 	docker                *docker
 	staffKey              string // file
 }
 
-// shared is the lab of this test run: made for the first test that needs it, ended by TestMain.
-var shared labOnce
+// Where the two clients reach the host (RFC 5737), and who they are.
+const (
+	attackerIP = "203.0.113.66"
+	staffIP    = "198.51.100.77"
+)
 
-type labOnce struct {
-	once sync.Once
-	lab  *lab
-	err  error
-}
+var (
+	hostOfAttacker = netip.MustParseAddr("203.0.113.1")
+	hostOfStaff    = netip.MustParseAddr("198.51.100.1")
+)
 
-func (o *labOnce) close() {
-	if o.lab != nil {
-		o.lab.close()
-	}
-}
-
-// dockerLab returns the run's lab.
-func dockerLab(t *testing.T) *lab {
+// newLab makes the lab; it ends with the test.
+func newLab(t *testing.T) *lab {
 	t.Helper()
-	need(t, "ip", "nft", "iptables", "sshd", "ssh", "sshpass", "rsyslogd", "dockerd", "unshare", "ldd")
-	shared.once.Do(func() {
-		start := time.Now()
-		shared.lab, shared.err = newLab(t)
-		t.Logf("lab is up after %s", time.Since(start).Round(time.Millisecond))
-	})
-	if shared.err != nil {
-		t.Fatalf("make the lab: %v", shared.err)
-	}
-	return shared.lab
-}
-
-func newLab(t *testing.T) (*lab, error) {
-	l := &lab{}
-	err := l.start(t)
-	if err != nil {
-		l.close()
-		return nil, err
-	}
-	return l, nil
-}
-
-func (l *lab) start(t *testing.T) (err error) {
-	for name, n := range map[string]**netns{"dhost": &l.host, "attacker": &l.attacker, "staff": &l.staff} {
-		if *n, err = newNetns(name); err != nil {
-			return err
-		}
-	}
-	if err := link(l.host, l.attacker, "attacker", [2]netip.Prefix{hostToAttacker, attackerAddr}); err != nil {
-		return err
-	}
-	if err := link(l.host, l.staff, "staff", [2]netip.Prefix{hostToStaff, staffAddr}); err != nil {
-		return err
-	}
-	if _, err := l.host.run("echo 1 >/proc/sys/net/ipv4/ip_forward"); err != nil {
-		return err
-	}
+	need(t, "nft", "iptables", "sshd", "ssh", "sshpass", "rsyslogd", "dockerd", "unshare", "nsenter", "ldd")
 	start := time.Now()
+	net := netlab.New(t)
+	l := &lab{host: net.Host, attacker: net.NewClient("attacker", attackerIP+"/24"), staff: net.NewClient("staff", staffIP+"/24")}
+	var err error
 	if l.docker, err = startDocker(l.host); err != nil {
-		return err
+		t.Fatalf("make the lab: %v", err)
 	}
-	t.Logf("dockerd is ready after %s", time.Since(start).Round(time.Millisecond))
-	start = time.Now()
-	staffKey, err := newKey()
+	t.Cleanup(l.docker.close)
+	ready := time.Since(start)
+	size, err := l.image()
 	if err != nil {
-		return err
+		t.Fatalf("make the image: %v", err)
 	}
-	if l.staffKey, err = saveKey(l.docker.dir, staffKey); err != nil {
-		return err
-	}
-	var image bytes.Buffer
-	if err := writeImage(&image, staffKey.public); err != nil {
-		return err
-	}
-	size := image.Len() >> 20
-	if err := l.docker.load(&image); err != nil {
-		return err
-	}
-	t.Logf("image of %d MiB is made and loaded after %s", size, time.Since(start).Round(time.Millisecond))
-	return nil
+	t.Logf("lab: dockerd ready after %s, image of %d MiB made and loaded after %s",
+		ready.Round(time.Millisecond), size>>20, (time.Since(start) - ready).Round(time.Millisecond))
+	return l
 }
 
-func (l *lab) close() {
-	if l.docker != nil {
-		l.docker.close()
+// image makes and loads the image and returns its size in bytes.
+func (l *lab) image() (int, error) {
+	staff, err := newKey()
+	if err != nil {
+		return 0, err
 	}
-	for _, n := range []*netns{l.attacker, l.staff, l.host} {
-		if n != nil {
-			n.close()
-		}
+	if l.staffKey, err = saveKey(l.docker.dir, staff); err != nil {
+		return 0, err
 	}
+	var rootfs bytes.Buffer
+	if err := writeImage(&rootfs, staff.public); err != nil {
+		return 0, err
+	}
+	size := rootfs.Len()
+	return size, l.docker.load(&rootfs)
 }
 
 // jump is a running jump host container.
 type jump struct {
-	container
 	name string
-	log  *feed // its auth.log as the host sees it; log.name is the path
+	addr netip.Addr // on Docker's bridge: destip of the article's action
+	log  *feed      // its auth.log as the host sees it; log.name is the path
 	port uint16
 }
 
-// at is where a client on the other side of addr's cable dials the container.
-func (j *jump) at(addr netip.Prefix) netip.AddrPort { return netip.AddrPortFrom(addr.Addr(), j.port) }
+// at is the container as a client dials it on one of the host's addresses.
+func (j *jump) at(host netip.Addr) netip.AddrPort { return netip.AddrPortFrom(host, j.port) }
 
-// run starts a jump host and waits for its sshd; it ends with the test.
+// run starts a jump host and waits for its sshd; it ends with the lab.
 func (l *lab) run(t *testing.T, name string, port uint16) *jump {
 	t.Helper()
 	j := &jump{name: name, port: port}
 	j.log = follow(t, filepath.Join(testDir(t), "docker-"+name+"-auth.log"))
 	var err error
-	j.container, err = l.docker.runJump(name, int(port), j.log.name)
-	t.Cleanup(func() {
-		if j.id == "" {
-			return
-		}
-		if err := l.docker.remove(j.container); err != nil {
-			t.Errorf("remove container %s: %v", name, err)
-		}
-	})
-	if err != nil {
+	if j.addr, err = l.docker.runJump(name, int(port), j.log.name); err != nil {
 		t.Fatalf("run container %s: %v", name, err)
 	}
 	j.log.wait(t, "Server listening on 0.0.0.0 port 22", 1, 20*time.Second)
@@ -162,71 +104,62 @@ func logTime(t *testing.T, line string) time.Time {
 	return at
 }
 
+// byHand is the article's ban as gaol's table has it: before DNAT, where the port is still the
+// one that the client dialled.
+const byHand = `table inet byhand {
+	set ban4 { type ipv4_addr; flags timeout; elements = { ` + attackerIP + ` } }
+	chain pre { type filter hook prerouting priority raw; policy accept;
+		ip saddr @ban4 fib daddr type local tcp dport 2222 counter drop
+	}
+}`
+
 // TestLab shows that the lab is what the other tests take it for, with a table laid by hand.
 func TestLab(t *testing.T) {
-	l := dockerLab(t)
+	l := newLab(t)
 	jumps, other := l.run(t, "jumps", 2222), l.run(t, "other", 2223)
 	for _, j := range []*jump{jumps, other} {
-		if err := l.staff.login(l.staffKey, j.at(hostToStaff)); err != nil {
+		if err := login(l.staff, l.staffKey, j.at(hostOfStaff)); err != nil {
 			t.Fatalf("staff's login on %s: %v", j.name, err)
 		}
 	}
 
-	l.attacker.attack(t, "tmp", jumps.at(hostToAttacker), 2)
-	from := fmt.Sprintf(" from %s port ", attackerAddr.Addr())
-	jumps.log.wait(t, "Invalid user tmp"+from, 2, 5*time.Second)
-	jumps.log.wait(t, "Failed password for invalid user tmp"+from, 2, 5*time.Second)
-	last := jumps.log.wait(t, fmt.Sprintf("Connection closed by invalid user tmp %s port ", attackerAddr.Addr()), 2, 5*time.Second)[1]
+	attack(t, l.attacker, "tmp", jumps.at(hostOfAttacker), 2)
+	jumps.log.wait(t, "Invalid user tmp from "+attackerIP+" port ", 2, 5*time.Second)
+	jumps.log.wait(t, "Failed password for invalid user tmp from "+attackerIP+" port ", 2, 5*time.Second)
+	last := jumps.log.wait(t, "Connection closed by invalid user tmp "+attackerIP+" port ", 2, 5*time.Second)[1]
 	if ago := time.Since(logTime(t, last)); ago < 0 || ago > time.Minute {
 		t.Errorf("line %q is stamped %s ago", last, ago)
 	}
 
-	open := l.attacker.open(t, jumps.at(hostToAttacker))
-	if control := l.attacker.open(t, jumps.at(hostToAttacker)); !control.alive(5 * time.Second) {
+	live := open(t, l.attacker, jumps.at(hostOfAttacker))
+	if control := open(t, l.attacker, jumps.at(hostOfAttacker)); !control.alive(5 * time.Second) {
 		t.Error("an open connection does not answer although nobody is banned")
 	}
-	attacker := startProbe(t, l.attacker, attackerAddr.Addr(), jumps.at(hostToAttacker))
-	attackerOther := startProbe(t, l.attacker, attackerAddr.Addr(), other.at(hostToAttacker))
-	staff := startProbe(t, l.staff, staffAddr.Addr(), jumps.at(hostToStaff))
+	attacker := startProbe(t, l.attacker, jumps.at(hostOfAttacker))
+	free := []*probe{startProbe(t, l.attacker, other.at(hostOfAttacker)), startProbe(t, l.staff, jumps.at(hostOfStaff))}
 	began := attacker.waitOpen(t, 5*time.Second)
-	attackerOther.waitOpen(t, 5*time.Second)
-	staff.waitOpen(t, 5*time.Second)
+	for _, p := range free {
+		p.waitOpen(t, 5*time.Second)
+	}
 
-	// As in reference 7.1: before DNAT, so that the port is the one that the client dials.
 	banned := time.Now()
-	if _, err := l.host.run(`nft -f - <<'END'
-table inet byhand {
-	set ban4 { type ipv4_addr; flags timeout; elements = { 203.0.113.66 } }
-	chain pre { type filter hook prerouting priority raw; policy accept;
-		ip saddr @ban4 fib daddr type local tcp dport 2222 counter drop
-	}
-}
-END`); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = l.host.run("nft delete table inet byhand 2>/dev/null || :") })
-	shut := attacker.waitShut(t, 5*time.Second)
-	t.Logf("first dropped SYN %s after nft was started", shut.Sub(banned).Round(100*time.Microsecond))
-
-	if open.alive(2 * time.Second) {
+	l.host.Run("nft", byHand)
+	t.Logf("first dropped SYN %s after nft was started", attacker.waitShut(t, 5*time.Second).Sub(banned).Round(100*time.Microsecond))
+	if live.alive(2 * time.Second) {
 		t.Error("the attacker's open connection still answers")
 	}
-	if err := l.attacker.guess("tmp", jumps.at(hostToAttacker)); err == nil || errors.Is(err, errDenied) {
+	if err := guess(l.attacker, "tmp", jumps.at(hostOfAttacker)); err == nil || errors.Is(err, errDenied) {
 		t.Errorf("the attacker's ssh got %v, want no connection", err)
 	}
-	if err := l.attacker.guess("tmp", other.at(hostToAttacker)); !errors.Is(err, errDenied) {
+	if err := guess(l.attacker, "tmp", other.at(hostOfAttacker)); !errors.Is(err, errDenied) {
 		t.Errorf("the attacker's ssh to %s got %v, want %v", other.name, err, errDenied)
 	}
-	if err := l.staff.login(l.staffKey, jumps.at(hostToStaff)); err != nil {
+	if err := login(l.staff, l.staffKey, jumps.at(hostOfStaff)); err != nil {
 		t.Errorf("staff's login during the ban: %v", err)
 	}
-	for _, p := range []*probe{attackerOther, staff} {
-		if _, dropped := p.between(t, began, time.Now()); len(dropped) > 0 {
-			t.Errorf("%s: %d SYNs dropped, the first at %s", p, len(dropped), dropped[0])
-		}
+	for _, p := range free {
+		p.mustStayOpen(t, began)
 	}
-	if _, err := l.host.run("nft delete table inet byhand"); err != nil {
-		t.Fatal(err)
-	}
+	l.host.Run("nft", "delete table inet byhand")
 	attacker.waitOpen(t, 5*time.Second)
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"gaol/internal/netlab"
 )
 
 // probe sends one SYN after the other to an address and port and notes which are answered by
@@ -40,16 +42,19 @@ const (
 	tcpProtocol = 6
 )
 
-// startProbe probes dst from the address src of namespace n until the test ends.
-func startProbe(t *testing.T, n *netns, src netip.Addr, dst netip.AddrPort) *probe {
+// startProbe probes dst from n until the test ends.
+func startProbe(t *testing.T, n *netlab.Node, dst netip.AddrPort) *probe {
 	t.Helper()
+	src := n.Addr(dst.Addr().Is6())
 	network := "ip4:tcp"
 	if src.Is6() {
 		network = "ip6:tcp"
 	}
 	p := &probe{src: netip.AddrPortFrom(src, 0), dst: dst, stop: make(chan struct{}), more: make(chan struct{})}
-	var err error
-	n.do(func() { p.conn, err = net.ListenIP(network, &net.IPAddr{IP: src.AsSlice()}) })
+	err := n.Do(func() (err error) {
+		p.conn, err = net.ListenIP(network, &net.IPAddr{IP: src.AsSlice()})
+		return err
+	})
 	if err != nil {
 		t.Fatalf("open raw socket: %v", err)
 	}
@@ -206,6 +211,14 @@ func (p *probe) between(t *testing.T, from, to time.Time) (answered, dropped []t
 		return to, time.Since(to) > settled || len(dropped) == 0 && time.Now().After(to)
 	})
 	return answered, dropped
+}
+
+// mustStayOpen fails the test if a SYN that was sent since then was dropped.
+func (p *probe) mustStayOpen(t *testing.T, since time.Time) {
+	t.Helper()
+	if _, dropped := p.between(t, since, time.Now()); len(dropped) > 0 {
+		t.Errorf("%s: %d SYNs dropped, the first at %s", p, len(dropped), dropped[0])
+	}
 }
 
 func (p *probe) String() string { return fmt.Sprintf("probe %s -> %s", p.src.Addr(), p.dst) }
