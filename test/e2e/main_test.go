@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -63,9 +62,9 @@ func sweep() {
 	groups, _ := filepath.Glob("/sys/fs/cgroup/*/" + tempPrefix + "*")
 	unified, _ := filepath.Glob("/sys/fs/cgroup/" + tempPrefix + "*")
 	for _, path := range append(append(left, groups...), unified...) {
-		pid, err := strconv.Atoi(strings.SplitN(strings.TrimPrefix(filepath.Base(path), tempPrefix), "-", 2)[0])
-		if err != nil || syscall.Kill(pid, 0) == nil {
-			continue
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), tempPrefix), "-")
+		if exe, err := os.Readlink("/proc/" + pid + "/exe"); err == nil && strings.Contains(exe, ".test") {
+			continue // under way
 		}
 		if strings.HasPrefix(path, "/sys/fs/cgroup/") {
 			removeCgroup(path)
