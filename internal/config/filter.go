@@ -1,0 +1,140 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// FilterSpec is a filter as a jail (or fail2ban-regex) uses it: %(...)s and <tags> of its files
+// are replaced, the tags of the regex language (<HOST>, <F-...>) are not.
+type FilterSpec struct {
+	Name           string
+	Files          []string // what was read, in order
+	Params         map[string]string
+	Prefregex      Rule // Expr empty: none
+	Failregex      []Rule
+	Ignoreregex    []Rule
+	MaxLines       int    // 0: not given, fail2ban's default is 1
+	UseDNS         string // empty: not given
+	DatePattern    string // empty: the default templates
+	DatePatternPos Pos
+	JournalMatch   []string // one per line; "+" inside a line is OR
+	Daemon         string   // _daemon of the file: which programs its prefix expects
+}
+
+// filterReader keeps what a jail needs of its filter besides the spec.
+type filterReader struct {
+	parts *parts
+	spec  FilterSpec
+	words map[string]Value // the finished options, for known/ in the jail
+}
+
+// filter reads filter.d/NAME with params. viaJail: the quirk of §1.5.
+func (l *loader) filter(d *doc, s *spec, logtype string, viaJail bool) (*filterReader, error) {
+	params := map[string]Value{}
+	for k, v := range s.params {
+		params[k] = v
+	}
+	_, given := params["logtype"]
+	if sect := d.sections[definition]; sect != nil && !given {
+		_, given = sect.keys["logtype"]
+	}
+	if !given && logtype != "" {
+		params["logtype"] = text(logtype, s.pos)
+	}
+	f := &filterReader{parts: newParts(d, params, viaJail), words: map[string]Value{}}
+	f.spec = FilterSpec{Name: s.name, Files: d.files, Params: map[string]string{}}
+	for k, v := range params {
+		f.spec.Params[k] = v.Text()
+	}
+	for _, key := range []string{"prefregex", "failregex", "ignoreregex", "maxlines", "datepattern", "journalmatch", "usedns"} {
+		v, ok, err := f.parts.option(key)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			f.words[key] = v
+			if err := f.spec.take(key, v); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if v, ok, err := f.parts.tag("_daemon"); ok && err == nil {
+		if v, err = substitute(v, "", f.parts.tag); err == nil {
+			f.spec.Daemon = v.Text()
+		}
+	}
+	return f, nil
+}
+
+// take sets one filter option, from the filter's file or from the jail, which overrides it.
+func (f *FilterSpec) take(key string, v Value) error {
+	switch key {
+	case "prefregex":
+		f.Prefregex = Rule{v.Text(), v.Pos()}
+	case "failregex":
+		f.Failregex = v.rules()
+	case "ignoreregex":
+		f.Ignoreregex = v.rules()
+	case "datepattern":
+		f.DatePattern, f.DatePatternPos = v.Text(), v.Pos()
+	case "usedns":
+		f.UseDNS = v.Text()
+	case "maxlines":
+		n, err := strconv.Atoi(strings.TrimSpace(v.Text()))
+		if err != nil || n < 1 {
+			return fault(v.Pos(), "write maxlines = 1, or how many lines one match may span",
+				"maxlines %s is not a whole number of at least 1", quote(v.Text()))
+		}
+		f.MaxLines = n
+	case "journalmatch":
+		f.JournalMatch = nil
+		for _, r := range v.rules() {
+			f.JournalMatch = append(f.JournalMatch, r.Expr)
+		}
+	}
+	return nil
+}
+
+// ReadFilter reads the filter that fail2ban-regex is given: NAME[params] of filter.d in the
+// configuration that opts name, or the path of a file, which is read with its includes. %(x)s
+// does not see [Init] here (§1.5). problems holds the syntax errors met on the way.
+func ReadFilter(opts LoadOptions, name string) (FilterSpec, []Problem, error) {
+	l := newLoader(opts)
+	s, bad := parseSpec(text(name, Pos{File: "command line"}))
+	if bad != nil {
+		return FilterSpec{}, nil, bad
+	}
+	d, err := l.filterFile(s)
+	if err != nil {
+		return FilterSpec{}, l.r.problems, fmt.Errorf("read filter %q: %w", s.name, err)
+	}
+	f, err := l.filter(d, s, "file", false)
+	if err != nil {
+		return FilterSpec{}, l.r.problems, err
+	}
+	return f.spec, l.r.problems, nil
+}
+
+// filterFile finds the filter as fail2ban-regex does: a name in filter.d, or a path.
+func (l *loader) filterFile(s *spec) (*doc, error) {
+	name := s.name
+	if !strings.Contains(name, "/") && path.Ext(name) == "" {
+		return l.r.load("filter.d/" + name)
+	}
+	if rel := strings.TrimSuffix(strings.TrimPrefix(name, "filter.d/"), ".conf"); !strings.Contains(rel, "/") {
+		if d, err := l.r.load("filter.d/" + rel); !errors.Is(err, errAbsent) {
+			s.name = rel
+			return d, err
+		}
+	}
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return nil, err
+	}
+	return l.r.loadFile(abs)
+}

@@ -1,0 +1,118 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Global is fail2ban.conf's settings (§1.8) and gaol.conf's own.
+type Global struct {
+	LogLevel     string // CRITICAL ERROR WARNING NOTICE INFO DEBUG ..., or a number
+	LogTarget    string // file, STDOUT, STDERR, SYSOUT, SYSLOG, SYSTEMD-JOURNAL
+	SyslogSocket string
+	Socket       string // fail2ban's socket
+	PIDFile      string
+	AllowIPv6    string // auto or a boolean
+	DBFile       string // fail2ban's database, read for import only
+	DBMaxMatches int
+	DBPurgeAge   time.Duration
+
+	Own Own
+}
+
+// Own is gaol.conf's [Definition]: what fail2ban has no key for.
+type Own struct {
+	Socket      string // gaol's own control socket
+	SocketGroup string // group that may use it; empty: root only
+	State       string // directory of the store, mode 0700
+}
+
+// Key describes one of gaol's own configuration keys, for check and for the documentation.
+type Key struct {
+	Name, File, Section, Default, Since, Doc string
+}
+
+// Keys is the one table of all keys that gaol adds to fail2ban's language.
+func Keys() []Key {
+	return []Key{
+		{"socket", "gaol.conf", definition, "/run/gaol/gaol.sock", "0.1", "gaol's own control socket"},
+		{"socket_group", "gaol.conf", definition, "", "0.1", "group that may use the socket; root only when empty"},
+		{"state", "gaol.conf", definition, "/var/lib/gaol", "0.1", "directory of bans, failures and read positions"},
+		{"blocktype", "jail.conf", "jail", "drop", "0.1", "drop or reject: what banaction = gaol does with a packet"},
+		{"container", "jail.conf", "jail", "", "0.1", "container whose log and published ports are meant (recorded, not used yet)"},
+		{"prefix", "jail.conf", "jail", "", "0.1", "how wide an offender is, for instance 32/64 (recorded, not used yet)"},
+	}
+}
+
+// globalReader reads [Definition] of a global file.
+type globalReader struct {
+	l *loader
+	d *doc
+}
+
+func (g globalReader) text(key, otherwise string) string {
+	raw, ok := g.d.raw(definition, key)
+	if !ok {
+		return otherwise
+	}
+	v, err := interpolate(raw, func(ref string) (Value, bool) { return g.d.ref(definition, ref) })
+	if err != nil {
+		g.l.r.note(asProblem(err, raw.Pos()))
+		return otherwise
+	}
+	return strings.TrimSpace(v.Text())
+}
+
+func (g globalReader) complain(key, got, want string) {
+	raw, _ := g.d.raw(definition, key)
+	g.l.r.note(fault(raw.Pos(), "write for instance "+key+" = "+want, "%s %s cannot be read, %s is used", key, quote(got), want))
+}
+
+func (l *loader) global() Global {
+	g := globalReader{l, l.optional("fail2ban")}
+	out := Global{
+		LogLevel: g.text("loglevel", "INFO"), LogTarget: g.text("logtarget", "STDERR"),
+		SyslogSocket: g.text("syslogsocket", "auto"), Socket: g.text("socket", "/var/run/fail2ban/fail2ban.sock"),
+		PIDFile: g.text("pidfile", "/var/run/fail2ban/fail2ban.pid"), AllowIPv6: g.text("allowipv6", "auto"),
+		DBFile: g.text("dbfile", "/var/lib/fail2ban/fail2ban.sqlite3"), DBMaxMatches: 10, DBPurgeAge: 24 * time.Hour,
+	}
+	if s := g.text("dbmaxmatches", "10"); s != "10" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 0 {
+			g.complain("dbmaxmatches", s, "10")
+		} else {
+			out.DBMaxMatches = n
+		}
+	}
+	if s := g.text("dbpurgeage", "1d"); s != "1d" {
+		d, err := duration(s)
+		if err != nil {
+			g.complain("dbpurgeage", s, "1d")
+		} else {
+			out.DBPurgeAge = d
+		}
+	}
+	out.Own = l.own()
+	return out
+}
+
+func (l *loader) own() Own {
+	g := globalReader{l, l.optional("gaol")}
+	values := map[string]string{}
+	for _, k := range Keys() {
+		if k.File == "gaol.conf" {
+			values[k.Name] = g.text(k.Name, k.Default)
+		}
+	}
+	return Own{Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"]}
+}
+
+// optional reads a global file that may be missing.
+func (l *loader) optional(logical string) *doc {
+	d, err := l.r.load(logical)
+	if err != nil {
+		return newDoc()
+	}
+	return d
+}

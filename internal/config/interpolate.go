@@ -1,0 +1,73 @@
+package config
+
+import (
+	"strings"
+)
+
+// maxDepth is how deep %(...)s may nest before fail2ban (Python's ConfigParser) gives up.
+const maxDepth = 10
+
+// lookup resolves the name of a reference to its raw text. Names come as written.
+type lookup func(name string) (Value, bool)
+
+// interpolate replaces %(name)s by the interpolated text of name and %% by % (§1.3). The error
+// names the line the bad reference stands in, which may be another file's.
+func interpolate(v Value, get lookup) (Value, error) {
+	return interpolateAt(v, get, 1, nil)
+}
+
+func interpolateAt(v Value, get lookup, depth int, via []string) (Value, error) {
+	w := weave{}
+	for _, l := range v.Lines {
+		w.newline(l.Pos)
+		if err := interpolateLine(&w, l, get, depth, via); err != nil {
+			return Value{}, err
+		}
+	}
+	return Value{w.lines}, nil
+}
+
+func interpolateLine(w *weave, l Line, get lookup, depth int, via []string) error {
+	rest := l.Text
+	for {
+		before, after, found := strings.Cut(rest, "%")
+		w.add(before)
+		if !found {
+			return nil
+		}
+		if tail, ok := strings.CutPrefix(after, "%"); ok {
+			w.add("%")
+			rest = tail
+			continue
+		}
+		end := strings.Index(after, ")s")
+		if !strings.HasPrefix(after, "(") || end < 2 || strings.Contains(after[:end], ")") {
+			return fault(l.Pos, "write %% for a percent sign, %(name)s for the value of name",
+				"stray %% in %s; a %% is followed by %%%% or by (name)s", quote(l.Text))
+		}
+		name := after[1:end]
+		if err := spliceRef(w, l, name, get, depth, via); err != nil {
+			return err
+		}
+		rest = after[end+2:]
+	}
+}
+
+func spliceRef(w *weave, l Line, name string, get lookup, depth int, via []string) error {
+	if depth > maxDepth {
+		return fault(l.Pos, "break the circle: one of these must not refer to another",
+			"%%(%s)s refers to itself or nests deeper than %d: %s", name, maxDepth, strings.Join(append(via, name), " → "))
+	}
+	raw, ok := get(name)
+	if !ok {
+		return fault(l.Pos, "define "+name+" in this section or in [DEFAULT], or write %% for a percent sign",
+			"%%(%s)s has no value: no key %q in this section or in [DEFAULT]", name, name)
+	}
+	inner, err := interpolateAt(raw, get, depth+1, append(via[:len(via):len(via)], name))
+	if err != nil {
+		return err
+	}
+	alone := strings.TrimSpace(l.Text) == "%("+name+")s"
+	w.splice(inner, alone)
+	return nil
+}

@@ -1,0 +1,128 @@
+package config
+
+import (
+	"strings"
+)
+
+// parts is a filter or action file with the parameters of one jail: what %(...)s and <tags>
+// of its [Definition] see (§1.5).
+type parts struct {
+	doc    *doc
+	params map[string]Value // case-sensitive, as the jail wrote them
+	vars   map[string]Value // lower case: what %(...)s finds before [Definition]
+	skip   func(tag string) bool
+}
+
+const (
+	definition = "Definition"
+	initial    = "Init"
+)
+
+// newParts prepares a file. withInit makes %(x)s see [Init], which only filters loaded by a
+// jail do (§1.5, quirk).
+func newParts(d *doc, params map[string]Value, withInit bool) *parts {
+	p := &parts{doc: d, params: params, vars: map[string]Value{}}
+	if s := d.sections[initial]; s != nil && withInit {
+		for key, v := range s.keys {
+			p.vars[key] = v
+		}
+	}
+	for key, v := range params {
+		p.vars[strings.ToLower(key)] = escaped(v)
+	}
+	return p
+}
+
+// escaped protects the % signs of a text that was interpolated already.
+func escaped(v Value) Value {
+	out := Value{make([]Line, len(v.Lines))}
+	for i, l := range v.Lines {
+		out.Lines[i] = Line{strings.ReplaceAll(l.Text, "%", "%%"), l.Pos}
+	}
+	return out
+}
+
+// within is the lookup of %(...)s for text that stands in the named section.
+func (p *parts) within(name string) lookup {
+	return func(ref string) (Value, bool) {
+		if v, ok := p.vars[strings.ToLower(ref)]; ok {
+			return v, true
+		}
+		return p.doc.ref(name, ref)
+	}
+}
+
+// own reads a key of [Definition] or [DEFAULT], interpolated but with its tags.
+func (p *parts) own(key string) (Value, bool, error) {
+	raw, ok := p.doc.raw(definition, key)
+	if !ok {
+		return Value{}, false, nil
+	}
+	v, err := interpolate(raw, p.within(definition))
+	return v, err == nil, err
+}
+
+// init reads a key of [Init].
+func (p *parts) init(key string) (Value, bool, error) {
+	s := p.doc.sections[initial]
+	if s == nil {
+		return Value{}, false, nil
+	}
+	raw, ok := s.keys[key]
+	if !ok {
+		return Value{}, false, nil
+	}
+	v, err := interpolate(raw, p.within(initial))
+	return v, err == nil, err
+}
+
+// tag resolves <tag>: parameters, [Init], known/ of [Init], another section, [Definition],
+// [DEFAULT]. What is none of these stays for the regex or for run time.
+func (p *parts) tag(tag string) (Value, bool, error) {
+	if p.skip != nil && p.skip(tag) {
+		return Value{}, false, nil
+	}
+	if v, ok := p.params[tag]; ok {
+		return v, true, nil
+	}
+	if v, ok, err := p.init(tag); ok || err != nil {
+		return v, ok, err
+	}
+	sect, key, split := cutRef(tag)
+	switch {
+	case split && sect == "known":
+		if v, ok, err := p.init(key); ok || err != nil {
+			return v, ok, err
+		}
+		raw, ok := p.doc.ref(definition, tag)
+		return p.interpolated(raw, ok, definition)
+	case split && p.doc.sections[sect] != nil:
+		raw, ok := p.doc.raw(sect, key)
+		if !ok {
+			return Value{}, false, nil
+		}
+		v, err := interpolate(raw, func(ref string) (Value, bool) { return p.doc.ref(sect, ref) })
+		return v, err == nil, err
+	case split:
+		return Value{}, false, nil
+	}
+	return p.own(strings.ToLower(tag))
+}
+
+func (p *parts) interpolated(raw Value, ok bool, sect string) (Value, bool, error) {
+	if !ok {
+		return Value{}, false, nil
+	}
+	v, err := interpolate(raw, p.within(sect))
+	return v, err == nil, err
+}
+
+// option reads a key of [Definition] with %(...)s and <tags> replaced.
+func (p *parts) option(key string) (Value, bool, error) {
+	v, ok, err := p.own(key)
+	if !ok || err != nil {
+		return v, ok, err
+	}
+	v, err = substitute(v, key, p.tag)
+	return v, err == nil, err
+}
