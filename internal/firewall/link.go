@@ -1,0 +1,86 @@
+package firewall
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// link is the lasting netlink socket. It is not for concurrent use.
+type link struct {
+	ns      *os.File // nil: our own namespace
+	timeout time.Duration
+
+	conn *nftables.Conn
+	raw  *netlink.Conn // conn's socket
+}
+
+// do runs one exchange with the kernel. After any error the socket is given up: answers that
+// were not read would be taken for those of the next call. What failed only because the
+// socket's buffer was full is tried once more on a new one; all our transactions may be
+// repeated.
+func (l *link) do(f func(*nftables.Conn) error) error {
+	err := l.try(f)
+	if errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EINTR) {
+		err = l.try(f)
+	}
+	if errors.Is(err, unix.EPERM) {
+		err = fmt.Errorf("%w (%w)", ErrPermission, err)
+	}
+	return err
+}
+
+func (l *link) try(f func(*nftables.Conn) error) error {
+	if l.conn == nil {
+		if err := l.open(); err != nil {
+			return fmt.Errorf("open a netlink socket: %w", err)
+		}
+	}
+	// A deadline on the socket is no way to bound a call: the library asks again after an
+	// error while something is left to read, and would spin for ever on a deadline that is
+	// over. A closed socket ends it.
+	raw := l.raw
+	watchdog := time.AfterFunc(l.timeout, func() { raw.Close() })
+	err := f(l.conn)
+	if !watchdog.Stop() {
+		l.conn, l.raw = nil, nil
+		if err != nil {
+			return fmt.Errorf("%w (%v)", ErrTimeout, l.timeout)
+		}
+		return nil
+	}
+	if err != nil {
+		l.close()
+	}
+	return err
+}
+
+func (l *link) open() error {
+	options := []nftables.ConnOption{nftables.AsLasting(), nftables.WithSockOptions(func(c *netlink.Conn) error {
+		l.raw = c
+		return errors.Join(c.SetReadBuffer(socketBuffer), c.SetWriteBuffer(socketBuffer))
+	})}
+	if l.ns != nil {
+		options = append(options, nftables.WithNetNSFd(int(l.ns.Fd())))
+	}
+	conn, err := nftables.New(options...)
+	if err != nil {
+		return err
+	}
+	l.conn = conn
+	return nil
+}
+
+func (l *link) close() error {
+	if l.conn == nil {
+		return nil
+	}
+	err := l.conn.CloseLasting()
+	l.conn, l.raw = nil, nil
+	return err
+}

@@ -1,0 +1,278 @@
+package firewall
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+)
+
+// adopt learns what is in our table. What we ensured ourselves and still find is kept, so
+// that rules that are right are not laid anew and keep their counters.
+func (n *NFT) adopt() error {
+	found := map[string]*place{}
+	err := n.link.do(func(c *nftables.Conn) error {
+		chains, err := n.chains(c)
+		if err != nil {
+			return err
+		}
+		sets, err := n.sets(c)
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		for _, s := range sets {
+			jail, ref, ok := n.owner(s.Name)
+			if !ok {
+				continue
+			}
+			p := found[jail]
+			if p == nil {
+				p = newPlace(ref.jail)
+				found[jail] = p
+			}
+			p.sets[ref.kind] = true
+			if !ref.kind.interval() {
+				continue
+			}
+			elems, err := c.GetSetElements(s)
+			if err != nil {
+				return err
+			}
+			p.nets[ref.kind] = readNets(elems, now)
+		}
+		for jail, p := range found {
+			if old := n.places[jail]; old != nil && !n.doubt && chains[p.id] && p.hasAll(old) {
+				found[jail] = old.merged(p)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	n.places, n.read, n.doubt = found, true, false
+	return nil
+}
+
+// chains are the names of our table's chains, of those only that hold rules.
+func (n *NFT) chains(c *nftables.Conn) (map[string]bool, error) {
+	all, err := c.ListChainsOfTableFamily(n.table.Family)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	for _, chain := range all {
+		if chain.Table.Name != n.table.Name {
+			continue
+		}
+		rules, err := c.GetRules(n.table, chain)
+		if err != nil {
+			return nil, err
+		}
+		names[chain.Name] = len(rules) > 0
+	}
+	return names, nil
+}
+
+// sets are our table's sets; none where there is no table.
+func (n *NFT) sets(c *nftables.Conn) ([]*nftables.Set, error) {
+	sets, err := c.GetSets(n.table)
+	if errors.Is(err, unix.ENOENT) {
+		return nil, nil
+	}
+	return sets, err
+}
+
+// owner says which jail a set belongs to. A name that ident had to cut is known again if we
+// gave it ourselves.
+func (n *NFT) owner(set string) (jail string, ref setRef, ok bool) {
+	i := strings.LastIndexByte(set, '_')
+	if i < 0 {
+		return "", setRef{}, false
+	}
+	ref = setRef{jail: set[:i], kind: setKind(set[i+1:])}
+	if !slices.Contains([]setKind{ban4, ban6, net4, net6, ports}, ref.kind) {
+		return "", setRef{}, false
+	}
+	for name, p := range n.places {
+		if p.id == ref.jail {
+			return name, ref, true
+		}
+	}
+	jail, ok = jailOf(ref.jail)
+	return jail, ref, ok
+}
+
+// hasAll says whether every set of old was found.
+func (p *place) hasAll(old *place) bool {
+	for k := range old.sets {
+		if !p.sets[k] {
+			return false
+		}
+	}
+	return true
+}
+
+// merged is p, found in the kernel, with what only memory knows of the same place: the target
+// and networks that lie hidden under one that holds longer.
+func (old *place) merged(p *place) *place {
+	p.target, p.protos = old.target, old.protos
+	for k, n := range p.nets {
+		o := old.nets[k]
+		if o == nil {
+			continue
+		}
+		for prefix, end := range o.ends {
+			if _, shown := n.ends[prefix]; !shown && o.hidden(prefix) && n.covers(prefix, end) {
+				n.ends[prefix] = end
+			}
+		}
+	}
+	return p
+}
+
+// hidden says whether no piece belongs to the network.
+func (n *netSet) hidden(prefix netip.Prefix) bool {
+	return !slices.ContainsFunc(n.pieces, func(x piece) bool { return x.owner == prefix })
+}
+
+// covers says whether a network that stands in the kernel holds all of prefix until end.
+func (n *netSet) covers(prefix netip.Prefix, end time.Time) bool {
+	for outer, e := range n.ends {
+		if outer.Bits() < prefix.Bits() && outer.Contains(prefix.Addr()) && outlasts(e, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// List implements Backend.
+func (n *NFT) List() (map[string][]Element, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.adopt(); err != nil {
+		return nil, err
+	}
+	all := map[string][]Element{}
+	err := n.link.do(func(c *nftables.Conn) error {
+		for jail, p := range n.places {
+			elems, err := n.elements(c, p)
+			if err != nil {
+				return err
+			}
+			all[jail] = elems
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// elements are the bans of one jail, single addresses from the kernel and networks as adopt
+// has just read them.
+func (n *NFT) elements(c *nftables.Conn, p *place) ([]Element, error) {
+	var elems []Element
+	for _, k := range []setKind{ban4, ban6} {
+		if !p.sets[k] {
+			continue
+		}
+		found, err := c.GetSetElements(p.ref(k).set(n.table))
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range found {
+			a, ok := netip.AddrFromSlice(e.Key)
+			// Something that is about to expire has a timeout and nothing left of it: with 0
+			// it would be taken for a ban for ever.
+			if !ok || e.Timeout > 0 && e.Expires <= 0 {
+				continue
+			}
+			elems = append(elems, Element{Prefix: netip.PrefixFrom(a, a.BitLen()), Timeout: e.Expires})
+		}
+	}
+	now := time.Now()
+	for _, nets := range p.nets {
+		elems = append(elems, nets.elements(now)...)
+	}
+	sortElements(elems)
+	return elems, nil
+}
+
+// elements are the networks that are still banned.
+func (n *netSet) elements(now time.Time) []Element {
+	var elems []Element
+	for prefix, end := range n.ends {
+		e := Element{Prefix: prefix}
+		if !end.IsZero() {
+			if e.Timeout = end.Sub(now); e.Timeout <= 0 {
+				continue
+			}
+		}
+		elems = append(elems, e)
+	}
+	return elems
+}
+
+func sortElements(elems []Element) {
+	slices.SortFunc(elems, func(a, b Element) int {
+		return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()))
+	})
+}
+
+// readNets turns the elements of an interval set, begin and end markers in any order, back
+// into pieces and the networks they belong to.
+func readNets(elems []nftables.SetElement, now time.Time) *netSet {
+	// Where one interval ends and the next begins there are two markers: the end comes first.
+	slices.SortFunc(elems, func(a, b nftables.SetElement) int {
+		if c := bytes.Compare(a.Key, b.Key); c != 0 || a.IntervalEnd == b.IntervalEnd {
+			return c
+		}
+		if a.IntervalEnd {
+			return -1
+		}
+		return 1
+	})
+	n := &netSet{ends: map[netip.Prefix]time.Time{}}
+	for i, e := range elems {
+		if e.IntervalEnd || e.Timeout > 0 && e.Expires <= 0 {
+			continue
+		}
+		first, ok := netip.AddrFromSlice(e.Key)
+		if !ok {
+			continue
+		}
+		var behind netip.Addr
+		if i+1 < len(elems) {
+			behind, _ = netip.AddrFromSlice(elems[i+1].Key)
+		}
+		n.add(first, behind, e, now)
+	}
+	return n
+}
+
+func (n *netSet) add(first, behind netip.Addr, e nftables.SetElement, now time.Time) {
+	r := keyRange(first, behind)
+	owners := r.Prefixes()
+	if p, err := netip.ParsePrefix(e.Comment); err == nil && p.Contains(r.From()) && p.Contains(r.To()) {
+		owners = []netip.Prefix{p.Masked()}
+	}
+	var end time.Time
+	if e.Timeout > 0 {
+		end = now.Add(e.Expires)
+	}
+	for _, owner := range owners {
+		if had, known := n.ends[owner]; !known || !outlasts(had, end) {
+			n.ends[owner] = end
+		}
+	}
+	n.pieces = append(n.pieces, piece{first: r.From(), last: r.To(), owner: owners[0], end: end})
+}

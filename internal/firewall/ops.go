@@ -1,0 +1,257 @@
+package firewall
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"go4.org/netipx"
+)
+
+// op is one step of a transaction. Each has two faces, side by side so that they stay the
+// same: the netlink message that is sent and the nft command that is shown.
+type op interface {
+	send(c *nftables.Conn, t *nftables.Table) error
+	script(table string) string // without line end
+}
+
+// addTable makes our table; one that exists is left as it is.
+type addTable struct{}
+
+func (addTable) send(c *nftables.Conn, t *nftables.Table) error { c.AddTable(t); return nil }
+func (addTable) script(table string) string                     { return "add table inet " + table }
+
+type delTable struct{}
+
+func (delTable) send(c *nftables.Conn, t *nftables.Table) error { c.DelTable(t); return nil }
+func (delTable) script(table string) string                     { return "delete table inet " + table }
+
+// baseChain is the name of the chain that the kernel calls: hook prerouting, priority raw
+// (-300), before conntrack and before DNAT, so that ports are those the client dialled.
+const baseChain = "pre"
+
+// addChain makes a chain; one that exists keeps its rules.
+type addChain struct{ name string }
+
+func (o addChain) send(c *nftables.Conn, t *nftables.Table) error {
+	chain := &nftables.Chain{Name: o.name, Table: t}
+	if o.name == baseChain {
+		accept := nftables.ChainPolicyAccept
+		chain.Type = nftables.ChainTypeFilter
+		chain.Hooknum = nftables.ChainHookPrerouting
+		chain.Priority = nftables.ChainPriorityRaw
+		chain.Policy = &accept
+	}
+	c.AddChain(chain)
+	return nil
+}
+
+func (o addChain) script(table string) string {
+	line := fmt.Sprintf("add chain inet %s %s", table, o.name)
+	if o.name == baseChain {
+		line += " { type filter hook prerouting priority raw; policy accept; }"
+	}
+	return line
+}
+
+type flushChain struct{ name string }
+
+func (o flushChain) send(c *nftables.Conn, t *nftables.Table) error {
+	c.FlushChain(&nftables.Chain{Name: o.name, Table: t})
+	return nil
+}
+
+func (o flushChain) script(table string) string {
+	return fmt.Sprintf("flush chain inet %s %s", table, o.name)
+}
+
+type delChain struct{ name string }
+
+func (o delChain) send(c *nftables.Conn, t *nftables.Table) error {
+	c.DelChain(&nftables.Chain{Name: o.name, Table: t})
+	return nil
+}
+
+func (o delChain) script(table string) string {
+	return fmt.Sprintf("delete chain inet %s %s", table, o.name)
+}
+
+// setKind is what a jail's set holds, and the suffix of its name.
+type setKind string
+
+const (
+	ban4  setKind = "ban4" // single IPv4 addresses: a hash, 7 times quicker to change than an interval set
+	ban6  setKind = "ban6"
+	net4  setKind = "net4" // networks, cut into pieces; made when the first one is banned
+	net6  setKind = "net6"
+	ports setKind = "port" // protocol and port pairs that are closed
+)
+
+func (k setKind) v6() bool       { return k == ban6 || k == net6 }
+func (k setKind) interval() bool { return k == net4 || k == net6 }
+
+// setRef is a set of a jail.
+type setRef struct {
+	jail string // as an identifier
+	kind setKind
+	span bool // ports only: it holds ranges
+}
+
+func (r setRef) name() string { return r.jail + "_" + string(r.kind) }
+
+// set is the set as the library needs it, for every message about it.
+func (r setRef) set(t *nftables.Table) *nftables.Set {
+	s := &nftables.Set{Table: t, Name: r.name(), KeyByteOrder: binaryutil.BigEndian}
+	switch {
+	case r.kind == ports:
+		s.KeyType = nftables.MustConcatSetType(nftables.TypeInetProto, nftables.TypeInetService)
+		s.Concatenation = true
+		s.Interval = r.span
+		return s
+	case r.kind.v6():
+		s.KeyType = nftables.TypeIP6Addr
+	default:
+		s.KeyType = nftables.TypeIPAddr
+	}
+	s.HasTimeout = true
+	s.Interval = r.kind.interval()
+	return s
+}
+
+func (r setRef) definition() string {
+	switch {
+	case r.kind == ports && r.span:
+		return "type inet_proto . inet_service; flags interval;"
+	case r.kind == ports:
+		return "type inet_proto . inet_service;"
+	}
+	def := "type ipv4_addr; flags "
+	if r.kind.v6() {
+		def = "type ipv6_addr; flags "
+	}
+	if r.kind.interval() {
+		def += "interval,"
+	}
+	return def + "timeout;"
+}
+
+// addSet makes a set; one that exists keeps its elements.
+type addSet struct{ setRef }
+
+func (o addSet) send(c *nftables.Conn, t *nftables.Table) error { return c.AddSet(o.set(t), nil) }
+
+func (o addSet) script(table string) string {
+	return fmt.Sprintf("add set inet %s %s { %s }", table, o.name(), o.definition())
+}
+
+type delSet struct{ setRef }
+
+func (o delSet) send(c *nftables.Conn, t *nftables.Table) error { c.DelSet(o.set(t)); return nil }
+
+func (o delSet) script(table string) string {
+	return fmt.Sprintf("delete set inet %s %s", table, o.name())
+}
+
+// elem is an element of a set, in both of its faces.
+type elem struct {
+	keys []nftables.SetElement // two for an interval: where it begins, and behind its end
+	text string
+}
+
+// putElems adds or deletes elements; at most maxElems, since one netlink attribute holds 64 KiB.
+type putElems struct {
+	setRef
+	delete bool
+	elems  []elem
+}
+
+func (o putElems) send(c *nftables.Conn, t *nftables.Table) error {
+	var all []nftables.SetElement
+	for _, e := range o.elems {
+		all = append(all, e.keys...)
+	}
+	if o.delete {
+		return c.SetDeleteElements(o.set(t), all)
+	}
+	return c.SetAddElements(o.set(t), all)
+}
+
+func (o putElems) script(table string) string {
+	var texts []string
+	for _, e := range o.elems {
+		texts = append(texts, e.text)
+	}
+	verb := "add"
+	if o.delete {
+		verb = "delete"
+	}
+	return fmt.Sprintf("%s element inet %s %s { %s }", verb, table, o.name(), strings.Join(texts, ", "))
+}
+
+// addrElem is a single address; timeout 0 is for ever.
+func addrElem(a netip.Addr, timeout time.Duration) elem {
+	return elem{
+		keys: []nftables.SetElement{{Key: a.AsSlice(), Timeout: timeout}},
+		text: a.String() + timeoutText(timeout),
+	}
+}
+
+// pieceElem is a piece of a network. One that is only a part names its network in its
+// comment, so that List finds the ban that was asked for.
+func pieceElem(p piece, timeout time.Duration) elem {
+	begin := nftables.SetElement{Key: p.first.AsSlice(), Timeout: timeout}
+	text := p.String() + timeoutText(timeout)
+	if !p.whole() {
+		begin.Comment = p.owner.String()
+		text += fmt.Sprintf(" comment %q", begin.Comment)
+	}
+	behind := p.last.Next()
+	if !behind.IsValid() { // up to the last address there is: no end marker
+		begin.IntervalOpen = true
+		return elem{keys: []nftables.SetElement{begin}, text: text}
+	}
+	return elem{keys: []nftables.SetElement{begin, {Key: behind.AsSlice(), IntervalEnd: true}}, text: text}
+}
+
+// portElem is a protocol and a port or a range of ports; in a set that holds ranges (span)
+// single ports are ranges too, else nft lists them wrongly.
+func portElem(p protocol, r PortRange, span bool) elem {
+	key := func(port uint16) []byte { // each part of a concatenation fills 4 bytes
+		return append([]byte{p.number, 0, 0, 0}, append(binaryutil.BigEndian.PutUint16(port), 0, 0)...)
+	}
+	e := nftables.SetElement{Key: key(r.First)}
+	if span {
+		e.KeyEnd = key(r.Last)
+	}
+	return elem{keys: []nftables.SetElement{e}, text: p.name + " . " + r.String()}
+}
+
+// timeoutText is a timeout as nft reads it: " timeout 1h2m3s4ms" with zeros left out.
+func timeoutText(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString(" timeout ")
+	for _, u := range []struct {
+		size time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}, {time.Millisecond, "ms"}} {
+		if n := d / u.size; n > 0 {
+			fmt.Fprintf(&b, "%d%s", n, u.name)
+			d -= n * u.size
+		}
+	}
+	return b.String()
+}
+
+// keyRange is the interval [first, behind) of the kernel as first and last address.
+func keyRange(first, behind netip.Addr) netipx.IPRange {
+	if !behind.IsValid() {
+		return netipx.RangeOfPrefix(netip.PrefixFrom(first, 0))
+	}
+	return netipx.IPRangeFrom(first, behind.Prev())
+}

@@ -1,0 +1,314 @@
+package firewall
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// maxElems is how many elements one message holds, half as many networks.
+	maxElems = 1000
+	// maxTransaction is how many elements one transaction holds; three messages of some 40
+	// bytes each stay well under the socket's buffer.
+	maxTransaction = 50_000
+	// socketBuffer is asked for on both sides of the netlink socket, in bytes.
+	socketBuffer = 32 << 20
+)
+
+// place is what a jail has in the kernel, as far as we know.
+type place struct {
+	id     string
+	target Target // as ensured; its Jail is empty while only adopted
+	protos []protocol
+	sets   map[setKind]bool
+	nets   map[setKind]*netSet // of net4 and net6
+}
+
+// netSet is the banned networks of one family and how they stand in the kernel.
+type netSet struct {
+	ends   map[netip.Prefix]time.Time // zero: for ever
+	pieces []piece
+}
+
+func newPlace(id string) *place {
+	return &place{id: id, sets: map[setKind]bool{}, nets: map[setKind]*netSet{}}
+}
+
+// clone copies what planEnsure changes.
+func clone(places map[string]*place) map[string]*place {
+	copies := make(map[string]*place, len(places))
+	for jail, p := range places {
+		c := *p
+		c.sets = maps.Clone(p.sets)
+		copies[jail] = &c
+	}
+	return copies
+}
+
+func (p *place) ref(k setKind) setRef { return setRef{jail: p.id, kind: k} }
+
+// planEnsure is the way from what is in the kernel to the wished rules. Elements are not
+// touched. It changes places to what they will be.
+func planEnsure(places map[string]*place, targets []Target) ([]op, error) {
+	ops := []op{addTable{}, addChain{baseChain}}
+	for _, t := range targets {
+		p := places[t.Jail]
+		if p == nil {
+			p = newPlace(ident(t.Jail))
+			places[t.Jail] = p
+		}
+		more, err := p.ensure(t)
+		if err != nil {
+			return nil, fmt.Errorf("jail %s: %w", t.Jail, err)
+		}
+		ops = append(ops, more...)
+	}
+	// The jumps are laid anew in a fixed order; no packet sees the chain without them, since
+	// a transaction becomes true at once.
+	ops = append(ops, flushChain{baseChain})
+	for _, p := range sorted(places) {
+		if p.chain() {
+			ops = append(ops, addJump{p.id})
+		}
+	}
+	return ops, nil
+}
+
+// chain says whether the jail's chain exists: it is made with the jail's first set.
+func (p *place) chain() bool { return p.sets[ban4] }
+
+func sorted(places map[string]*place) []*place {
+	var all []*place
+	for _, p := range places {
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b *place) int { return strings.Compare(a.id, b.id) })
+	return all
+}
+
+// ensure is one jail's part of planEnsure. A jail that is as wished keeps its counters.
+func (p *place) ensure(t Target) ([]op, error) {
+	protos, err := t.protos()
+	if err != nil {
+		return nil, err
+	}
+	if p.target.Jail != "" && same(p.target, t) {
+		return nil, nil
+	}
+	ops := []op{addChain{p.id}, flushChain{p.id}}
+	for _, k := range []setKind{ban4, ban6} {
+		if !p.sets[k] {
+			ops = append(ops, addSet{p.ref(k)})
+			p.sets[k] = true
+		}
+	}
+	// A port set cannot change between plain and ranges, and who closed fewer ports before
+	// must not close the old ones still: it is always made anew.
+	if p.sets[ports] {
+		ops = append(ops, delSet{p.ref(ports)})
+		delete(p.sets, ports)
+	}
+	if elems, span := t.portElems(protos); len(elems) > 0 {
+		set := p.ref(ports)
+		set.span = span
+		ops = append(ops, addSet{set})
+		ops = append(ops, chunks(set, false, elems)...)
+		p.sets[ports] = true
+	}
+	p.target, p.protos = t, protos
+	for _, k := range []setKind{ban4, ban6, net4, net6} {
+		if p.sets[k] {
+			ops = append(ops, t.rules(p.ref(k), protos)...)
+		}
+	}
+	return ops, nil
+}
+
+func same(a, b Target) bool {
+	return a.Block == b.Block && slices.Equal(a.Protocols, b.Protocols) &&
+		(a.Ports == nil) == (b.Ports == nil) && slices.Equal(a.Ports, b.Ports)
+}
+
+// planForget takes a jail out. The jump goes by laying the base chain anew.
+func planForget(places map[string]*place, jail string) []op {
+	gone := places[jail]
+	delete(places, jail)
+	ops := []op{flushChain{baseChain}}
+	for _, p := range sorted(places) {
+		if p.chain() {
+			ops = append(ops, addJump{p.id})
+		}
+	}
+	if gone.chain() {
+		ops = append(ops, flushChain{gone.id}, delChain{gone.id})
+	}
+	for _, k := range []setKind{ban4, ban6, net4, net6, ports} {
+		if gone.sets[k] {
+			ops = append(ops, delSet{gone.ref(k)})
+		}
+	}
+	return ops
+}
+
+// planApply is the steps that fulfil one jail's wish, as groups that must not be torn apart.
+// Each element is added, deleted and added: the first makes the second succeed when it has
+// expired meanwhile, the second lets the third set a new timeout (before Linux 6.12 adding
+// what is there keeps the old one).
+func planApply(p *place, w *wish, now time.Time) [][]op {
+	var groups [][]op
+	singles := map[setKind][]netip.Prefix{}
+	nets := map[setKind][]netip.Prefix{}
+	for _, prefix := range w.order {
+		v6 := prefix.Addr().Is6()
+		switch {
+		case prefix.IsSingleIP() && v6:
+			singles[ban6] = append(singles[ban6], prefix)
+		case prefix.IsSingleIP():
+			singles[ban4] = append(singles[ban4], prefix)
+		case v6:
+			nets[net6] = append(nets[net6], prefix)
+		default:
+			nets[net4] = append(nets[net4], prefix)
+		}
+	}
+	for _, k := range []setKind{ban4, ban6} {
+		for chunk := range slices.Chunk(singles[k], maxElems) {
+			groups = append(groups, singlesGroup(p.ref(k), chunk, w))
+		}
+	}
+	for _, k := range []setKind{net4, net6} {
+		if len(nets[k]) > 0 {
+			groups = append(groups, p.netsGroup(k, nets[k], w, now))
+		}
+	}
+	return groups
+}
+
+func singlesGroup(set setRef, prefixes []netip.Prefix, w *wish) []op {
+	var bare, timed []elem
+	for _, prefix := range prefixes {
+		bare = append(bare, addrElem(prefix.Addr(), 0))
+		if t := w.timeouts[prefix]; t != remove {
+			timed = append(timed, addrElem(prefix.Addr(), t))
+		}
+	}
+	group := []op{putElems{set, false, bare}, putElems{set, true, bare}}
+	if len(timed) > 0 {
+		group = append(group, putElems{set, false, timed})
+	}
+	return group
+}
+
+// netsGroup changes the networks of one family: the layout of pieces before and after is
+// compared, and only what differs is sent.
+func (p *place) netsGroup(k setKind, prefixes []netip.Prefix, w *wish, now time.Time) []op {
+	var ops []op
+	set := p.ref(k)
+	if p.nets[k] == nil {
+		p.nets[k] = &netSet{ends: map[netip.Prefix]time.Time{}}
+	}
+	if !p.sets[k] {
+		ops = append(ops, addSet{set})
+		if p.target.Jail != "" {
+			ops = append(ops, p.target.rules(set, p.protos)...)
+		}
+		p.sets[k] = true
+	}
+	n := p.nets[k]
+	n.change(prefixes, w, now)
+	after := cut(n.ends)
+	old, fresh := difference(n.pieces, after), difference(after, n.pieces)
+	n.pieces = after
+
+	var bare, timed []elem
+	for _, x := range old {
+		bare = append(bare, pieceElem(x, 0))
+	}
+	for _, x := range fresh {
+		var timeout time.Duration
+		if !x.end.IsZero() {
+			timeout = max(x.end.Sub(now).Round(time.Millisecond), time.Millisecond)
+		}
+		timed = append(timed, pieceElem(x, timeout))
+	}
+	ops = append(ops, chunks(set, false, bare)...)
+	ops = append(ops, chunks(set, true, bare)...)
+	return append(ops, chunks(set, false, timed)...)
+}
+
+// change writes the wishes into the banned networks, and takes out those that are over.
+func (n *netSet) change(prefixes []netip.Prefix, w *wish, now time.Time) {
+	for _, prefix := range prefixes {
+		switch t := w.timeouts[prefix]; {
+		case t == remove:
+			delete(n.ends, prefix)
+		case t == 0:
+			n.ends[prefix] = time.Time{}
+		default:
+			n.ends[prefix] = now.Add(t)
+		}
+	}
+	for prefix, end := range n.ends {
+		if !end.IsZero() && !now.Before(end) {
+			delete(n.ends, prefix)
+		}
+	}
+}
+
+// difference is what is in a and not in b.
+func difference(a, b []piece) []piece {
+	known := make(map[piece]bool, len(b))
+	for _, x := range b {
+		known[x] = true
+	}
+	return slices.DeleteFunc(slices.Clone(a), func(x piece) bool { return known[x] })
+}
+
+func chunks(set setRef, del bool, elems []elem) []op {
+	var ops []op
+	size := maxElems
+	if set.kind.interval() {
+		size /= 2
+	}
+	for chunk := range slices.Chunk(elems, size) {
+		ops = append(ops, putElems{set, del, chunk})
+	}
+	return ops
+}
+
+// Script is the nft script that makes the targets and the changes true where nothing is yet;
+// NFT sends the same steps over netlink. `nft -f` takes it also where they are already true.
+func Script(targets []Target, changes []Change) (string, error) {
+	places := map[string]*place{}
+	ops, err := planEnsure(places, targets)
+	if err != nil {
+		return "", err
+	}
+	wishes, order, err := fold(changes)
+	if err != nil {
+		return "", err
+	}
+	for _, jail := range order {
+		p := places[jail]
+		if p == nil {
+			return "", fmt.Errorf("jail %s: %w", jail, ErrGone)
+		}
+		if wishes[jail].forget {
+			ops = append(ops, planForget(places, jail)...)
+			continue
+		}
+		for _, group := range planApply(p, wishes[jail], time.Now()) {
+			ops = append(ops, group...)
+		}
+	}
+	var b strings.Builder
+	for _, o := range ops {
+		b.WriteString(o.script("gaol"))
+		b.WriteByte('\n')
+	}
+	return b.String(), nil
+}
