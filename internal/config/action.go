@@ -64,19 +64,32 @@ func (l *loader) action(jail string, s *spec) (Action, error) {
 	}
 	p := newParts(d, params, false)
 	p.skip = func(tag string) bool { return slices.Contains(runtimeTags(), tag) || p.hasVariant(tag) }
-	for _, key := range actionOptions() {
-		v, ok, err := p.option(key)
-		if err != nil {
-			return a, err
-		}
-		if ok {
-			a.set(key, v)
+	return a, a.fill(p, keys)
+}
+
+// fill sets the properties in fail2ban's order: options of the file, options that are
+// parameters, other parameters, [Init]. Only options have their tags replaced.
+func (a *Action) fill(p *parts, keys []string) error {
+	for _, asParam := range []bool{false, true} {
+		for _, key := range actionOptions() {
+			if _, given := p.params[key]; given != asParam {
+				continue
+			}
+			v, ok, err := p.option(key)
+			if err != nil {
+				return err
+			}
+			if ok {
+				a.set(key, v)
+			}
 		}
 	}
-	for _, k := range keys {
-		a.set(k, params[k])
+	for _, key := range keys {
+		if _, done := a.Props[key]; !done {
+			a.set(key, p.params[key])
+		}
 	}
-	return a, a.initial(p)
+	return a.initial(p)
 }
 
 // name fills params with name and actname (§1.6) and returns the order of parameters.

@@ -24,13 +24,15 @@ type FilterSpec struct {
 	DatePatternPos Pos
 	JournalMatch   []string // one per line; "+" inside a line is OR
 	Daemon         string   // _daemon of the file: which programs its prefix expects
+
+	given map[string]bool // options that are set, be it to nothing
 }
 
-// filterReader keeps what a jail needs of its filter besides the spec.
+// filterReader keeps the files of a jail's filter beside the spec: the jail may refer to any
+// option of theirs as known/option.
 type filterReader struct {
 	parts *parts
 	spec  FilterSpec
-	words map[string]Value // the finished options, for known/ in the jail
 }
 
 // filter reads filter.d/NAME with params. viaJail: the quirk of §1.5.
@@ -46,8 +48,8 @@ func (l *loader) filter(d *doc, s *spec, logtype string, viaJail bool) (*filterR
 	if !given && logtype != "" {
 		params["logtype"] = text(logtype, s.pos)
 	}
-	f := &filterReader{parts: newParts(d, params, viaJail), words: map[string]Value{}}
-	f.spec = FilterSpec{Name: s.name, Files: d.files, Params: map[string]string{}}
+	f := &filterReader{parts: newParts(d, params, viaJail)}
+	f.spec = FilterSpec{Name: s.name, Files: d.files, Params: map[string]string{}, given: map[string]bool{}}
 	for k, v := range params {
 		f.spec.Params[k] = v.Text()
 	}
@@ -57,7 +59,6 @@ func (l *loader) filter(d *doc, s *spec, logtype string, viaJail bool) (*filterR
 			return nil, err
 		}
 		if ok {
-			f.words[key] = v
 			if err := f.spec.take(key, v); err != nil {
 				return nil, err
 			}
@@ -73,6 +74,10 @@ func (l *loader) filter(d *doc, s *spec, logtype string, viaJail bool) (*filterR
 
 // take sets one filter option, from the filter's file or from the jail, which overrides it.
 func (f *FilterSpec) take(key string, v Value) error {
+	if f.given == nil {
+		f.given = map[string]bool{}
+	}
+	f.given[key] = true
 	switch key {
 	case "prefregex":
 		f.Prefregex = Rule{v.Text(), v.Pos()}

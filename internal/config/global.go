@@ -2,7 +2,6 @@ package config
 
 import (
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -18,7 +17,8 @@ type Global struct {
 	DBMaxMatches int
 	DBPurgeAge   time.Duration
 
-	Own Own
+	Own     Own
+	Options map[string]Value // fail2ban.conf's options that are set, interpolated
 }
 
 // Own is gaol.conf's [Definition]: what fail2ban has no key for.
@@ -47,8 +47,9 @@ func Keys() []Key {
 
 // globalReader reads [Definition] of a global file.
 type globalReader struct {
-	l *loader
-	d *doc
+	l    *loader
+	d    *doc
+	read map[string]Value
 }
 
 func (g globalReader) text(key, otherwise string) string {
@@ -61,7 +62,9 @@ func (g globalReader) text(key, otherwise string) string {
 		g.l.r.note(asProblem(err, raw.Pos()))
 		return otherwise
 	}
-	return strings.TrimSpace(v.Text())
+	v = v.trimmed()
+	g.read[key] = v
+	return v.Text()
 }
 
 func (g globalReader) complain(key, got, want string) {
@@ -70,7 +73,7 @@ func (g globalReader) complain(key, got, want string) {
 }
 
 func (l *loader) global() Global {
-	g := globalReader{l, l.optional("fail2ban")}
+	g := globalReader{l, l.optional("fail2ban"), map[string]Value{}}
 	out := Global{
 		LogLevel: g.text("loglevel", "INFO"), LogTarget: g.text("logtarget", "STDERR"),
 		SyslogSocket: g.text("syslogsocket", "auto"), Socket: g.text("socket", "/var/run/fail2ban/fail2ban.sock"),
@@ -93,12 +96,12 @@ func (l *loader) global() Global {
 			out.DBPurgeAge = d
 		}
 	}
-	out.Own = l.own()
+	out.Own, out.Options = l.own(), g.read
 	return out
 }
 
 func (l *loader) own() Own {
-	g := globalReader{l, l.optional("gaol")}
+	g := globalReader{l, l.optional("gaol"), map[string]Value{}}
 	values := map[string]string{}
 	for _, k := range Keys() {
 		if k.File == "gaol.conf" {

@@ -7,7 +7,8 @@ import (
 // maxDepth is how deep %(...)s may nest before fail2ban (Python's ConfigParser) gives up.
 const maxDepth = 10
 
-// lookup resolves the name of a reference to its raw text. Names come as written.
+// lookup resolves the name of a reference to its raw text. Names come in lower case: sections
+// with a capital letter cannot be reached by %(section/key)s (§1.3).
 type lookup func(name string) (Value, bool)
 
 // interpolate replaces %(name)s by the interpolated text of name and %% by % (§1.3). The error
@@ -45,7 +46,7 @@ func interpolateLine(w *weave, l Line, get lookup, depth int, via []string) erro
 			return fault(l.Pos, "write %% for a percent sign, %(name)s for the value of name",
 				"stray %% in %s; a %% is followed by %%%% or by (name)s", quote(l.Text))
 		}
-		name := after[1:end]
+		name := strings.ToLower(after[1:end])
 		if err := spliceRef(w, l, name, get, depth, via); err != nil {
 			return err
 		}
@@ -67,7 +68,7 @@ func spliceRef(w *weave, l Line, name string, get lookup, depth int, via []strin
 	if err != nil {
 		return err
 	}
-	alone := strings.TrimSpace(l.Text) == "%("+name+")s"
+	alone := strings.EqualFold(strings.TrimSpace(l.Text), "%("+name+")s")
 	w.splice(inner, alone)
 	return nil
 }

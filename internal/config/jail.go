@@ -64,8 +64,8 @@ func (r *jailReader) failed(err error, at Pos) {
 // lookup resolves %(...)s in the jail: the filter's finished options are known/X (§1.3).
 func (r *jailReader) lookup(ref string) (Value, bool) {
 	if sect, key, split := cutRef(ref); split && strings.EqualFold(sect, "known") && r.filter != nil {
-		if v, ok := r.filter.words[key]; ok {
-			return escaped(v), true
+		if v, ok, err := r.filter.parts.option(key); ok && err == nil {
+			return v, true
 		}
 	}
 	return r.doc.ref(r.jail.Name, ref)

@@ -28,24 +28,15 @@ func newParts(d *doc, params map[string]Value, withInit bool) *parts {
 		}
 	}
 	for key, v := range params {
-		p.vars[strings.ToLower(key)] = escaped(v)
+		p.vars[strings.ToLower(key)] = v
 	}
 	return p
-}
-
-// escaped protects the % signs of a text that was interpolated already.
-func escaped(v Value) Value {
-	out := Value{make([]Line, len(v.Lines))}
-	for i, l := range v.Lines {
-		out.Lines[i] = Line{strings.ReplaceAll(l.Text, "%", "%%"), l.Pos}
-	}
-	return out
 }
 
 // within is the lookup of %(...)s for text that stands in the named section.
 func (p *parts) within(name string) lookup {
 	return func(ref string) (Value, bool) {
-		if v, ok := p.vars[strings.ToLower(ref)]; ok {
+		if v, ok := p.vars[ref]; ok {
 			return v, true
 		}
 		return p.doc.ref(name, ref)
@@ -54,7 +45,10 @@ func (p *parts) within(name string) lookup {
 
 // own reads a key of [Definition] or [DEFAULT], interpolated but with its tags.
 func (p *parts) own(key string) (Value, bool, error) {
-	raw, ok := p.doc.raw(definition, key)
+	raw, ok := p.vars[key]
+	if !ok {
+		raw, ok = p.doc.raw(definition, key)
+	}
 	if !ok {
 		return Value{}, false, nil
 	}
@@ -62,31 +56,30 @@ func (p *parts) own(key string) (Value, bool, error) {
 	return v, err == nil, err
 }
 
-// init reads a key of [Init].
+// init reads a key of [Init], which sees no parameters.
 func (p *parts) init(key string) (Value, bool, error) {
 	s := p.doc.sections[initial]
 	if s == nil {
 		return Value{}, false, nil
 	}
 	raw, ok := s.keys[key]
+	return p.plain(raw, ok, initial)
+}
+
+// plain interpolates text of a section that does not see the parameters.
+func (p *parts) plain(raw Value, ok bool, sect string) (Value, bool, error) {
 	if !ok {
 		return Value{}, false, nil
 	}
-	v, err := interpolate(raw, p.within(initial))
+	v, err := interpolate(raw, func(ref string) (Value, bool) { return p.doc.ref(sect, ref) })
 	return v, err == nil, err
 }
 
-// tag resolves <tag>: parameters, [Init], known/ of [Init], another section, [Definition],
-// [DEFAULT]. What is none of these stays for the regex or for run time.
+// tag resolves <tag>: parameters, [Init], known/key, section/key, [Definition], [DEFAULT].
+// What is none of these stays for the regex or for run time.
 func (p *parts) tag(tag string) (Value, bool, error) {
 	if p.skip != nil && p.skip(tag) {
 		return Value{}, false, nil
-	}
-	if v, ok := p.params[tag]; ok {
-		return v, true, nil
-	}
-	if v, ok, err := p.init(tag); ok || err != nil {
-		return v, ok, err
 	}
 	sect, key, split := cutRef(tag)
 	switch {
@@ -94,32 +87,35 @@ func (p *parts) tag(tag string) (Value, bool, error) {
 		if v, ok, err := p.init(key); ok || err != nil {
 			return v, ok, err
 		}
-		raw, ok := p.doc.ref(definition, tag)
-		return p.interpolated(raw, ok, definition)
-	case split && p.doc.sections[sect] != nil:
-		raw, ok := p.doc.raw(sect, key)
-		if !ok {
+		raw, ok := p.doc.raw(definition, key)
+		return p.plain(raw, ok, definition)
+	case split:
+		if p.doc.sections[sect] == nil && !strings.EqualFold(sect, defaultSection) {
 			return Value{}, false, nil
 		}
-		v, err := interpolate(raw, func(ref string) (Value, bool) { return p.doc.ref(sect, ref) })
-		return v, err == nil, err
-	case split:
-		return Value{}, false, nil
+		raw, ok := p.doc.raw(sect, key)
+		return p.plain(raw, ok, sect)
+	}
+	if v, ok, err := p.given(tag); ok || err != nil {
+		return v, ok, err
 	}
 	return p.own(strings.ToLower(tag))
 }
 
-func (p *parts) interpolated(raw Value, ok bool, sect string) (Value, bool, error) {
-	if !ok {
-		return Value{}, false, nil
+// given is the value of key in the parameters or in [Init].
+func (p *parts) given(key string) (Value, bool, error) {
+	if v, ok := p.params[key]; ok {
+		return v, true, nil
 	}
-	v, err := interpolate(raw, p.within(sect))
-	return v, err == nil, err
+	return p.init(key)
 }
 
-// option reads a key of [Definition] with %(...)s and <tags> replaced.
+// option reads an option of the file, from wherever it is set, with %(...)s and <tags> replaced.
 func (p *parts) option(key string) (Value, bool, error) {
-	v, ok, err := p.own(key)
+	v, ok, err := p.given(key)
+	if !ok && err == nil {
+		v, ok, err = p.own(key)
+	}
 	if !ok || err != nil {
 		return v, ok, err
 	}
