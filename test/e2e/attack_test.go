@@ -29,20 +29,26 @@ var errDenied = errors.New("permission denied")
 // guess tries one wrong password as user with the real ssh client. errDenied is what a server
 // that can be reached answers.
 func guess(n *netlab.Node, user string, to netip.AddrPort) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	return guessUntil(ctx, n, user, to)
+}
+
+func guessUntil(ctx context.Context, n *netlab.Node, user string, to netip.AddrPort) error {
 	args := append([]string{"-p", "wrong", "ssh"}, sshOptions...)
 	args = append(args, "-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=2")
-	return ssh(n, "sshpass", append(args, "-p", fmt.Sprint(to.Port()), user+"@"+to.Addr().String(), "true"))
+	return ssh(ctx, n, "sshpass", append(args, "-p", fmt.Sprint(to.Port()), user+"@"+to.Addr().String(), "true"))
 }
 
 // login logs in as `staff` with key, a file, and runs a command there.
 func login(n *netlab.Node, key string, to netip.AddrPort) error {
-	args := append(append([]string{}, sshOptions...), "-i", key, "-o", "PreferredAuthentications=publickey", "-o", "ConnectTimeout=5")
-	return ssh(n, "ssh", append(args, "-p", fmt.Sprint(to.Port()), "staff@"+to.Addr().String(), "true"))
-}
-
-func ssh(n *netlab.Node, program string, args []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	args := append(append([]string{}, sshOptions...), "-i", key, "-o", "PreferredAuthentications=publickey", "-o", "ConnectTimeout=5")
+	return ssh(ctx, n, "ssh", append(args, "-p", fmt.Sprint(to.Port()), "staff@"+to.Addr().String(), "true"))
+}
+
+func ssh(ctx context.Context, n *netlab.Node, program string, args []string) error {
 	runtime.LockOSThread() // as in startDaemon
 	defer runtime.UnlockOSThread()
 	out, err := command(ctx, n, program, args...).CombinedOutput()
@@ -59,6 +65,7 @@ func ssh(n *netlab.Node, program string, args []string) error {
 func command(ctx context.Context, n *netlab.Node, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + n.Path(), "--", program}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.WaitDelay = time.Second // ssh below sshpass may hold the output open
 	return cmd
 }
 

@@ -12,21 +12,23 @@ import (
 	"gaol/internal/netlab"
 )
 
-// lab is the article's situation: a Docker host between an attacker and the staff.
+// lab is the article's situation: a Docker host between attackers and the staff.
 type lab struct {
-	host, attacker, staff *netlab.Node
-	docker                *docker
-	staffKey              string // file
+	host, attacker, slow, staff *netlab.Node // slow is another attacker
+	docker                      *docker
+	staffKey                    string // file
 }
 
-// Where the two clients reach the host (RFC 5737), and who they are.
+// Who the clients are (RFC 5737), and where they reach the host.
 const (
 	attackerIP = "203.0.113.66"
+	slowIP     = "192.0.2.55"
 	staffIP    = "198.51.100.77"
 )
 
 var (
 	hostOfAttacker = netip.MustParseAddr("203.0.113.1")
+	hostOfSlow     = netip.MustParseAddr("192.0.2.1")
 	hostOfStaff    = netip.MustParseAddr("198.51.100.1")
 )
 
@@ -36,7 +38,8 @@ func newLab(t *testing.T) *lab {
 	need(t, "nft", "iptables", "sshd", "ssh", "sshpass", "rsyslogd", "dockerd", "unshare", "nsenter", "ldd")
 	start := time.Now()
 	net := netlab.New(t)
-	l := &lab{host: net.Host, attacker: net.NewClient("attacker", attackerIP+"/24"), staff: net.NewClient("staff", staffIP+"/24")}
+	l := &lab{host: net.Host, attacker: net.NewClient("attacker", attackerIP+"/24"),
+		slow: net.NewClient("slow", slowIP+"/24"), staff: net.NewClient("staff", staffIP+"/24")}
 	var err error
 	if l.docker, err = startDocker(l.host); err != nil {
 		t.Fatalf("make the lab: %v", err)

@@ -42,6 +42,14 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "e2e: SKIP, since CI is not set")
 		return 0
 	}
+	if os.Getenv(builtBy) == "" { // netlab.Main runs this binary once more, inside
+		dir, err := buildGaol()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+	}
 	status := netlab.Main(m)
 	after, err := machineFirewall()
 	if err != nil || after != before {
@@ -49,6 +57,24 @@ func run(m *testing.M) int {
 		return 1
 	}
 	return status
+}
+
+// builtBy names the environment variable that holds the path of the gaol under test.
+const builtBy = "GAOL_E2E_BINARY"
+
+// buildGaol builds the program under test into a folder of its own.
+func buildGaol() (dir string, err error) {
+	if dir, err = tempDir("bin"); err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "gaol")
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "gaol/cmd/gaol").CombinedOutput(); err != nil {
+		_ = os.RemoveAll(dir)
+		return "", fmt.Errorf("build gaol: %w: %s", err, out)
+	}
+	return dir, os.Setenv(builtBy, binary)
 }
 
 // tempPrefix names what these tests leave on the disk; the process id behind it tells a

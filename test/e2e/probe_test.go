@@ -197,7 +197,7 @@ func (p *probe) waitFor(t *testing.T, what string, atMost time.Duration, done fu
 // that were dropped. It waits until the last of them had its time to be answered.
 func (p *probe) between(t *testing.T, from, to time.Time) (answered, dropped []time.Time) {
 	t.Helper()
-	p.waitFor(t, "settles", 10*time.Second, func() (time.Time, bool) {
+	p.waitFor(t, "settles", time.Until(to)+10*time.Second, func() (time.Time, bool) {
 		answered, dropped = nil, nil
 		for _, s := range p.sent {
 			switch {
@@ -218,6 +218,15 @@ func (p *probe) mustStayOpen(t *testing.T, since time.Time) {
 	t.Helper()
 	if _, dropped := p.between(t, since, time.Now()); len(dropped) > 0 {
 		t.Errorf("%s: %d SYNs dropped, the first at %s", p, len(dropped), dropped[0])
+	}
+}
+
+// mustStayShut waits for the end of a time and fails the test if a SYN of it was answered.
+func (p *probe) mustStayShut(t *testing.T, from, to time.Time) {
+	t.Helper()
+	if answered, dropped := p.between(t, from, to); len(answered) > 0 {
+		t.Errorf("%s: %d of %d SYNs got through although banned, the first at %s",
+			p, len(answered), len(answered)+len(dropped), answered[0])
 	}
 }
 
