@@ -1,0 +1,193 @@
+package source
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// forgetAfter is how long a path that is gone is remembered, so that what it was rotated to is
+// not taken for new logs.
+const forgetAfter = 24 * time.Hour
+
+// scan expands the patterns anew and looks what each path names now.
+func (s *FileSource) scan(now time.Time) {
+	s.stale = false
+	for _, f := range s.expand() {
+		s.check(f, now)
+	}
+	for path, f := range s.followers {
+		s.expire(f, now)
+		s.release(f, now)
+		if len(f.queue) == 0 && len(f.late) == 0 && !f.ready && now.Sub(f.seen) > forgetAfter {
+			delete(s.followers, path)
+		}
+	}
+	s.started = true
+	s.publish()
+}
+
+// expand gives the followers of all paths that exist, those with a mark first: so a renamed
+// file that matches the glob as well is found by the mark of its log before it is taken for a
+// new one. Rotated names of paths that are followed anyway are no logs of their own: what they
+// hold is read as part of the live path.
+func (s *FileSource) expand() []*follower {
+	fd := finder{look: s.watchDir}
+	if s.notify != nil {
+		s.notify.startSweep()
+		defer s.notify.sweep()
+	}
+	for _, p := range s.o.Patterns {
+		fd.expand(p)
+	}
+	clear(s.matched)
+	for _, path := range fd.found {
+		s.matched[path] = exists(path)
+	}
+	for path := range s.followers {
+		s.matched[path] = true
+	}
+	var list []*follower
+	for path, there := range s.matched {
+		f := s.followers[path]
+		if f == nil && there && (!liveOf(path, s.matched) || slices.Contains(s.o.Patterns, path)) {
+			f = &follower{path: path}
+			if s.o.Resume != nil && !s.o.Tail {
+				f.mark, f.marked = s.o.Resume(path)
+			}
+			s.followers[path] = f
+		}
+		if f != nil {
+			list = append(list, f)
+		}
+	}
+	slices.SortFunc(list, func(a, b *follower) int {
+		return cmp.Or(cmp.Compare(order(a), order(b)), cmp.Compare(a.path, b.path))
+	})
+	return list
+}
+
+func order(f *follower) int {
+	if f.marked {
+		return 0
+	}
+	return 1
+}
+
+func (s *FileSource) watchDir(dir, name string) {
+	if s.notify == nil {
+		return
+	}
+	if err := s.notify.watchDir(dir, name); err != nil && !gone(err) {
+		s.every = s.o.PollEvery
+		s.trouble(dir, fmt.Errorf("%w; looking every %s as well", err, s.every))
+	}
+}
+
+// check looks which file the path names now and queues it if it is another one.
+func (s *FileSource) check(f *follower, now time.Time) {
+	f.waits = false
+	id, err := identify(f.path)
+	if err != nil {
+		s.refused(f, err)
+		return
+	}
+	f.seen = now
+	n := len(f.queue)
+	if n > 0 && f.queue[n-1].id == id {
+		return
+	}
+	if t := s.held[id]; t != nil {
+		s.takeOver(f, t)
+		return
+	}
+	t, err := openTail(f.path)
+	if err != nil {
+		s.refused(f, err)
+		return
+	}
+	if t.id != id { // changed since; look again
+		t.close()
+		s.stale = true
+		return
+	}
+	delete(s.told, f.path)
+	s.hold(t, f)
+	var chain []*tail
+	if n > 0 {
+		chain = s.between(f, f.queue[n-1])
+	} else {
+		chain = s.begin(f, t)
+	}
+	f.queue = append(append(f.queue, chain...), t)
+	s.wake(f)
+}
+
+// refused reports why a path cannot be followed. What a wildcard meets by chance, such as
+// directories, is no trouble.
+func (s *FileSource) refused(f *follower, err error) {
+	if gone(err) || errors.Is(err, errKind) && !slices.Contains(s.o.Patterns, f.path) {
+		return
+	}
+	s.trouble(f.path, err)
+}
+
+// takeOver handles a path that names a file which is open already.
+func (s *FileSource) takeOver(f *follower, t *tail) {
+	switch i := slices.Index(f.queue, t); {
+	case i >= 0: // moved away and back
+		f.queue = append(slices.Delete(f.queue, i, i+1), t)
+	case t.left.IsZero():
+		f.waits = true // read under another path
+		return
+	default: // that path has left it
+		g := t.owner
+		g.late = slices.DeleteFunc(g.late, func(x *tail) bool { return x == t })
+		t.owner, t.left = f, time.Time{}
+		f.queue = append(f.queue, t)
+	}
+	s.wake(f)
+}
+
+// release closes a file that was deleted, is not written to and has no successor, so that its
+// space on the disk comes free.
+func (s *FileSource) release(f *follower, now time.Time) {
+	if len(f.queue) != 1 || exists(f.path) {
+		return
+	}
+	t := f.queue[0]
+	if _, named := t.stat(); named || t.unread() || now.Sub(f.seen) <= s.lateFor {
+		return
+	}
+	if c := t.flush(now); len(c.lines) > 0 {
+		b, _ := f.batch(c, true)
+		s.pending = append(s.pending, b)
+	}
+	s.drop(t)
+	f.queue = nil
+}
+
+func identify(path string) (fileID, error) {
+	if err := regular(path); err != nil {
+		return fileID{}, err
+	}
+	fi, err := os.Stat(path)
+	if err != nil {
+		return fileID{}, fmt.Errorf("follow %w", err)
+	}
+	return idOf(fi), nil
+}
+
+func idOf(fi os.FileInfo) fileID {
+	st := fi.Sys().(*syscall.Stat_t)
+	return fileID{st.Dev, st.Ino}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
