@@ -98,8 +98,9 @@ type Ban struct {
 	Kind    IDKind            `json:"kind"`
 	IP      string            `json:"ip,omitempty"`
 	Start   time.Time         `json:"start"`
-	End     time.Time         `json:"end,omitzero"` // zero: for ever
-	Count   int               `json:"failures"`     // failures that led to it
+	End     time.Time         `json:"end,omitzero"`     // zero: for ever
+	Renewed time.Time         `json:"renewed,omitzero"` // start of the newest ban that moved End; zero: none did
+	Count   int               `json:"failures"`         // failures that led to it
 	Matches []string          `json:"matches,omitempty"`
 	Fields  map[string]string `json:"fields,omitempty"`
 	Regex   string            `json:"regex,omitempty"`  // file:line of the failregex of the last failure
