@@ -22,6 +22,8 @@ type Action struct {
 	Props  map[string]Value
 	Order  []string
 	Params map[string]string // as the jail wrote them
+
+	written map[string]bool // tags that stand literally in the action's files
 }
 
 func (a *Action) set(key string, v Value) {
@@ -45,8 +47,38 @@ func runtimeTags() []string {
 // native is the name of gaol's own ban action.
 const native = "gaol"
 
+// jailWords are the jail's options that an action's files can refer to (§1.5); port, protocol
+// and the like are not among them, a jail passes those as parameters.
+func jailWords() []string {
+	return []string{"enabled", "backend", "maxretry", "maxmatches", "findtime", "bantime", "bantime.increment", "bantime.factor",
+		"bantime.formula", "bantime.multipliers", "bantime.maxtime", "bantime.rndtime", "bantime.overalljails", "usedns",
+		"ignorecommand", "ignoreself", "ignoreip", "ignorecache", "logtimezone", "logencoding", "logpath", "action", "filter",
+		"datepattern", "prefregex", "failregex", "ignoreregex", "journalmatch", "maxlines"}
+}
+
+// words is what the jail lends its actions, booleans as Python prints them.
+func (j *Jail) words() map[string]Value {
+	out := map[string]Value{}
+	for _, key := range jailWords() {
+		v, ok := j.Options[key]
+		if !ok {
+			continue
+		}
+		switch key {
+		case "enabled", "ignoreself", "bantime.increment", "bantime.overalljails":
+			if truth(v.Text()) {
+				v = text("True", v.Pos())
+			} else {
+				v = text("False", v.Pos())
+			}
+		}
+		out[key] = v
+	}
+	return out
+}
+
 // action reads one action of a jail.
-func (l *loader) action(jail string, s *spec) (Action, error) {
+func (l *loader) action(j *Jail, s *spec) (Action, error) {
 	a := Action{File: s.name, Pos: s.pos, Props: map[string]Value{}, Params: map[string]string{},
 		Native: s.name == native, Python: strings.HasSuffix(s.name, ".py")}
 	params := map[string]Value{}
@@ -54,7 +86,7 @@ func (l *loader) action(jail string, s *spec) (Action, error) {
 		params[k] = s.params[k]
 		a.Params[k] = s.params[k].Text()
 	}
-	keys := a.name(jail, s, params)
+	keys := a.name(j.Name, s, params)
 	if a.Python {
 		return a, fault(s.pos, "use an action.d/*.conf action that does the same", "action %q is a Python program, which gaol does not run", s.name)
 	}
@@ -62,7 +94,9 @@ func (l *loader) action(jail string, s *spec) (Action, error) {
 	if err != nil {
 		return a, err
 	}
+	a.written = d.tags()
 	p := newParts(d, params, false)
+	p.lend(j.words())
 	p.skip = func(tag string) bool { return slices.Contains(runtimeTags(), tag) || p.hasVariant(tag) }
 	return a, a.fill(p, keys)
 }

@@ -96,3 +96,25 @@ func cutRef(name string) (sect, key string, ok bool) {
 	sect, key, ok = strings.Cut(name, "/")
 	return sect, strings.ToLower(key), ok
 }
+
+// tags is every <tag> that stands literally in the document.
+func (d *doc) tags() map[string]bool {
+	out := map[string]bool{}
+	for _, s := range append(d.all(), d.defaults) {
+		for _, v := range s.keys {
+			for _, m := range tagForm.FindAllStringSubmatch(v.Text(), -1) {
+				out[m[1]] = true
+			}
+		}
+	}
+	return out
+}
+
+// all is the document's sections in order, without [DEFAULT].
+func (d *doc) all() []*section {
+	var out []*section
+	for _, n := range d.order {
+		out = append(out, d.sections[n])
+	}
+	return out
+}

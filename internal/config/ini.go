@@ -170,6 +170,11 @@ func (p *parser) option(value string, at Pos) {
 		return
 	}
 	key := strings.ToLower(strings.TrimSpace(m[1]))
+	if strings.ContainsAny(key, `^$<>|\`) {
+		p.file.problems = append(p.file.problems, &Problem{Pos: at, Severity: Warning,
+			Msg:  "line " + quote(value) + " is read as the key " + quote(key) + "; it looks like a line of the value above that lost its indentation",
+			Hint: "put blanks in front of the line"})
+	}
 	if first, dup := p.seen[p.sect.name+"\x00"+key]; dup {
 		p.duplicate(key, first, m[2], at)
 	}

@@ -30,6 +30,7 @@ type Jail struct {
 
 	Port, Protocol, Chain, BlockType string // as interpolated, for the native action
 	Container, Prefix                string // gaol's own keys, recorded for later
+	SystemdIfNoLogs                  bool   // backend auto without any log file: read the journal
 
 	Actions []Action
 	Options map[string]Value // every option that was read, interpolated
@@ -167,6 +168,7 @@ func (r *jailReader) read() {
 	j.IgnoreSelf = r.bool("ignoreself", true)
 	j.IgnoreCommand, j.IgnoreCache = r.text("ignorecommand", ""), r.text("ignorecache", "")
 	r.readLogs()
+	j.SystemdIfNoLogs = r.bool("systemd_if_nologs", true)
 	j.Port, j.Protocol, j.Chain = r.text("port", ""), r.text("protocol", ""), r.text("chain", "")
 	j.BlockType, j.Container, j.Prefix = r.text("blocktype", ""), r.text("container", ""), r.text("prefix", "")
 	r.readActions()
@@ -240,12 +242,16 @@ func (r *jailReader) readActions() {
 	}
 	names := map[string]Pos{}
 	for _, one := range splitActions(v) {
+		if strings.HasPrefix(one.Text(), "#") {
+			r.fail(fault(one.Pos(), "put the comment on a line of its own", "action: # does not begin a comment behind a value"))
+			return
+		}
 		s, bad := parseSpec(one)
 		if bad != nil {
 			r.fail(bad)
 			continue
 		}
-		a, err := r.l.action(r.jail.Name, s)
+		a, err := r.l.action(&r.jail, s)
 		if err != nil {
 			r.failed(err, s.pos)
 			continue

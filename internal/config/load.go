@@ -1,9 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -75,7 +78,9 @@ func Load(opts LoadOptions) (*Config, []Problem) {
 		}
 	}
 	c.Global = l.global()
+	l.r.onFile = dropComments
 	d, err := l.r.load("jail")
+	l.r.onFile = nil
 	if err != nil {
 		l.r.note(asProblem(err, Pos{File: c.Dir}))
 		d = newDoc()
@@ -86,8 +91,59 @@ func Load(opts LoadOptions) (*Config, []Problem) {
 			c.Jails = append(c.Jails, j)
 		}
 	}
-	c.problems = l.r.problems
+	l.includes()
+	c.problems = tidy(l.r.problems)
 	return c, slices.Clone(c.problems)
+}
+
+// tidy sorts by place and drops what says the same again: a syntax error is found once when its
+// file is parsed and once by each jail that uses it.
+func tidy(all []Problem) []Problem {
+	slices.SortStableFunc(all, func(a, b Problem) int {
+		return cmp.Or(strings.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line),
+			strings.Compare(a.Msg, b.Msg), -strings.Compare(a.Jail, b.Jail))
+	})
+	var out []Problem
+	for _, p := range all {
+		if n := len(out); n > 0 {
+			last := out[n-1]
+			if last.Pos == p.Pos && last.Msg == p.Msg && (last.Jail == p.Jail || p.Jail == "") {
+				continue
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// includes reports included files that do not exist. fail2ban says nothing; a missing .local
+// is the rule, not a fault.
+func (l *loader) includes() {
+	for _, name := range slices.Sorted(maps.Keys(l.r.files)) {
+		f := l.r.files[name]
+		if f == nil || f.section("INCLUDES") == nil {
+			continue
+		}
+		for _, key := range []string{"before", "after"} {
+			for _, line := range f.section("INCLUDES").keys[key].Lines {
+				l.include(f, line)
+			}
+		}
+	}
+}
+
+func (l *loader) include(f *file, line Line) {
+	inc := strings.TrimSpace(line.Text)
+	if inc == "" || strings.HasSuffix(inc, ".local") {
+		return
+	}
+	if rel, ok := l.r.tree.relative(f.name); ok && !filepath.IsAbs(inc) {
+		inc = path.Join(path.Dir(rel), inc)
+	}
+	if _, ok := l.r.tree.locate(inc); !ok {
+		l.warn(line.Pos, "", "take the line out, or name a file that exists: ls "+filepath.Dir(f.name),
+			"included file %q does not exist; what it defined is missing", strings.TrimSpace(line.Text))
+	}
 }
 
 // jailDefaults adds what every jail file may refer to (§1.3).
@@ -152,14 +208,6 @@ func firstBad(d *doc) error {
 		}
 	}
 	return nil
-}
-
-func (d *doc) all() []*section {
-	var out []*section
-	for _, n := range d.order {
-		out = append(out, d.sections[n])
-	}
-	return out
 }
 
 // asProblem keeps the place an error names, else says it stands at.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -104,9 +105,19 @@ func compare(t *testing.T, got, want []string) {
 			w = want[i]
 		}
 		if g != w {
-			t.Fatalf("command %d of %d differs\n ours     %s\n fail2ban %s", i, len(want), g, w)
+			at := max(0, samePrefix(g, w)-120)
+			t.Fatalf("command %d of %d differs: %.60s\n ours     ...%.300s\n fail2ban ...%.300s", i, len(want), w, g[min(at, len(g)):], w[min(at, len(w)):])
 		}
 	}
+}
+
+// samePrefix is how many bytes a and b begin with alike.
+func samePrefix(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 var jailHead = regexp.MustCompile(`(?m)^\[([^\]]+)\]`)
@@ -134,4 +145,46 @@ func TestEveryDebianJailCompilesAsFail2ban(t *testing.T) {
 		t.Fatalf("the oracle printed %d commands only", len(want))
 	}
 	compare(t, got, want)
+}
+
+// everything is a jail per installed action and per installed filter in each of its modes.
+func everything(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("[DEFAULT]\nlogpath = /etc/passwd\nfilter = vsftpd\n")
+	for _, name := range standalone(t, "action.d") {
+		fmt.Fprintf(&b, "[a-%s]\nenabled = 1\naction = %s[name=x-%%(__name__)s, dest=\"a b, c\", port='1,2']\n", name, name)
+	}
+	for _, name := range standalone(t, "filter.d") {
+		for i, params := range []string{"", "[mode=aggressive]", "[mode=extra]", "[mode=ddos]", "[logtype=journal]", "[logtype=rfc5424, mode=normal]"} {
+			fmt.Fprintf(&b, "[f-%s-%d]\nenabled = 1\nfilter = %s%s\naction =\n", name, i, name, params)
+		}
+	}
+	return b.String()
+}
+
+// standalone is the installed files of folder that are no mere includes of others.
+func standalone(t *testing.T, folder string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(installed, folder, "*.conf"))
+	if err != nil || len(paths) == 0 {
+		missing(t, "needs Debian's fail2ban package: scripts/packages test")
+	}
+	var names []string
+	for _, p := range paths {
+		name := strings.TrimSuffix(filepath.Base(p), ".conf")
+		body, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(name, "common") && bytes.Contains(body, []byte("\n[Definition]")) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func TestEveryDebianFilterAndActionCompilesAsFail2ban(t *testing.T) {
+	dir := debianTree(t, map[string]string{"jail.local": everything(t)})
+	compare(t, ours(t, dir), oracle(t, dir))
 }

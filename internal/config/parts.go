@@ -33,6 +33,15 @@ func newParts(d *doc, params map[string]Value, withInit bool) *parts {
 	return p
 }
 
+// lend adds names that the file's own keys do not hide, but parameters do.
+func (p *parts) lend(words map[string]Value) {
+	for key, v := range words {
+		if _, ok := p.vars[key]; !ok {
+			p.vars[key] = v
+		}
+	}
+}
+
 // within is the lookup of %(...)s for text that stands in the named section.
 func (p *parts) within(name string) lookup {
 	return func(ref string) (Value, bool) {

@@ -42,6 +42,18 @@ func (t tree) locate(name string) (shown string, ok bool) {
 	return "", false
 }
 
+// relative is the name within the tree of what locate showed.
+func (t tree) relative(shown string) (string, bool) {
+	if name, ok := strings.CutPrefix(shown, embedded); ok {
+		return name, true
+	}
+	rel, err := filepath.Rel(t.dir, shown)
+	if err != nil || t.dir == "" || strings.HasPrefix(rel, "..") {
+		return "", false
+	}
+	return filepath.ToSlash(rel), true
+}
+
 func regular(p string) bool {
 	st, err := os.Stat(p)
 	return err == nil && !st.IsDir()
@@ -95,6 +107,7 @@ type reader struct {
 	tree     tree
 	files    map[string]*file // by shown name
 	problems []Problem
+	onFile   func(*file) // sees each file when it is parsed; nil: none
 }
 
 func newReader(t tree) *reader { return &reader{tree: t, files: map[string]*file{}} }
@@ -113,6 +126,9 @@ func (r *reader) parse(shown string) *file {
 		return nil
 	}
 	f := parse(shown, data)
+	if r.onFile != nil {
+		r.onFile(f)
+	}
 	for _, p := range f.problems {
 		r.note(p)
 	}
