@@ -40,6 +40,9 @@ func newLab(t *testing.T) *lab {
 	net := netlab.New(t)
 	l := &lab{host: net.Host, attacker: net.NewClient("attacker", attackerIP+"/24"),
 		slow: net.NewClient("slow", slowIP+"/24"), staff: net.NewClient("staff", staffIP+"/24")}
+	// Docker closes FORWARD (policy drop) when it is the one that turns forwarding on, as on
+	// most hosts.
+	l.host.Sysctl("net.ipv4.ip_forward", "0")
 	var err error
 	if l.docker, err = startDocker(l.host); err != nil {
 		t.Fatalf("make the lab: %v", err)
