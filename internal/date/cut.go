@@ -1,0 +1,107 @@
+package date
+
+import (
+	"time"
+
+	"gaol/internal/event"
+	"gaol/internal/pattern"
+)
+
+// Limits of the time rules (§2.8).
+const (
+	lastDateFor = 60 * time.Second // how long a line's date stands in for one that is missing
+	oddAfter    = 60 * time.Second // in operation: a stamp farther from now than this is not believed
+)
+
+// Oddity says what was wrong with a line's timestamp. fail2ban logs each once a day.
+type Oddity int
+
+// The oddities of a timestamp.
+const (
+	Sound    Oddity = iota
+	Undated         // no template matched, or there is no such date
+	Odd             // in operation: more than a minute away from now; now was taken
+	Outdated        // initial scan: older than findtime; the line was dropped
+)
+
+// Cutter turns the lines of one source into entries (§2.1 step 2-3, §2.8). It is not for
+// concurrent use.
+type Cutter struct {
+	Detector *Detector // nil: lines carry no timestamp in their text (journal)
+	FindTime time.Duration
+	// InOperation is set once the source's end was reached for the first time: then stamps must
+	// be of this minute, and lines without one are of now. Before that, stamps may be up to
+	// FindTime old and lines without one are dropped.
+	InOperation bool
+	// Lenient are fail2ban-regex's rules: every time is taken, a line without one is of now.
+	Lenient bool
+	// Seen is what was wrong with the last line's timestamp.
+	Seen Oddity
+
+	// Decode makes text of a line's bytes (logencoding); nil: UTF-8 as Python reads it, with one
+	// U+FFFD for each run of bytes that is none.
+	Decode func(string) string
+	// Zoned says that the last stamp named its zone.
+	Zoned bool
+
+	last time.Time // of the last line with a sound date
+}
+
+// Cut finds the line's time and cuts the timestamp out. It returns false for a line that is
+// dropped: one older than FindTime, or one without a date in the initial scan.
+func (c *Cutter) Cut(l event.Line, source string, now time.Time) (event.Entry, bool) {
+	c.Seen = Sound
+	if c.Decode != nil {
+		l.Text = c.Decode(l.Text)
+	} else {
+		l.Text = pattern.DecodeUTF8(l.Text)
+	}
+	e := event.Entry{Line: l, Source: source, After: l.Text}
+	if !l.Time.IsZero() {
+		e.Time = l.Time
+		return e, c.judge(&e, now)
+	}
+	if c.Detector == nil {
+		return e, c.undated(&e, now)
+	}
+	s, found := c.Detector.Find(l.Text, now)
+	switch {
+	case found && s.Start == s.End: // datepattern {NONE}
+		e.Before, e.After, e.Time = l.Text[:s.Start], l.Text[s.End:], now
+		return e, true
+	case found && s.OK:
+		e.Before, e.Stamp, e.After = l.Text[:s.Start], l.Text[s.Start:s.End], l.Text[s.End:]
+		e.Time = s.Time
+		ok := c.judge(&e, now)
+		c.last, c.Zoned = e.Time, s.Zoned
+		return e, ok
+	case !c.last.IsZero() && now.Sub(c.last) < lastDateFor:
+		// The line is searched uncut here, also where a template matched.
+		e.Time = c.last
+		return e, true
+	case found:
+		e.Before, e.Stamp, e.After = l.Text[:s.Start], l.Text[s.Start:s.End], l.Text[s.End:]
+	}
+	return e, c.undated(&e, now)
+}
+
+// undated gives a line without a date the time now, where that may be.
+func (c *Cutter) undated(e *event.Entry, now time.Time) bool {
+	c.Seen = Undated
+	e.Time = now
+	return c.Lenient || c.InOperation
+}
+
+// judge holds a line's time against now.
+func (c *Cutter) judge(e *event.Entry, now time.Time) bool {
+	switch off := now.Sub(e.Time); {
+	case c.Lenient:
+	case c.InOperation && (off > oddAfter || off < -oddAfter):
+		c.Seen = Odd
+		e.Time = now
+	case !c.InOperation && off > c.FindTime:
+		c.Seen = Outdated
+		return false
+	}
+	return true
+}

@@ -1,0 +1,216 @@
+package date
+
+import (
+	"slices"
+	"time"
+
+	"gaol/internal/pattern"
+)
+
+// Stamp is a timestamp found in a line.
+type Stamp struct {
+	Start, End int       // byte offsets of the text that is cut out
+	Time       time.Time // whole seconds, unless the stamp is an epoch with a fraction
+	OK         bool      // false: a template matched, but there is no such date
+	Zoned      bool      // the stamp names its zone, or datepattern's zone is set
+	Template   string    // name of the template
+}
+
+// Hit says how often a template was the one.
+type Hit struct {
+	Name  string
+	Count int
+}
+
+// entry is a template as one detector has come to know it.
+type entry struct {
+	*template
+	hits     int
+	distance int       // start of its last match
+	lastUsed time.Time // by the clock of the lines' arrival
+}
+
+func (e *entry) rank() float64 { return float64(e.hits) * e.weight / float64(max(e.distance, 1)) }
+
+// found is one match of a template.
+type found struct {
+	at         int // index of the template in the list
+	start, end int // of the whole match
+	offset     int // where the searched text starts in the line
+	length     int
+}
+
+// Detector finds timestamps in the lines of one source and learns which template they are in
+// (§2.7). It is not for concurrent use.
+type Detector struct {
+	zone *time.Location
+	list []entry
+	mem  pattern.Memory
+
+	last          int // index of the template that was used last; -1: none
+	start, end    int // of its match
+	before, after int // the bytes around it; -1: the line's ends
+
+	minute int64 // of the cached zone offset, civil
+	offset int
+	cached *time.Location
+}
+
+// NewDetector starts one without memory.
+func NewDetector(t *Templates) *Detector {
+	d := &Detector{zone: t.zone, last: -1, list: make([]entry, len(t.list))}
+	for i := range t.list {
+		d.list[i].template = t.list[i]
+	}
+	return d
+}
+
+// Hits is how often each template was used, most used ones first as fail2ban orders them.
+func (d *Detector) Hits() []Hit {
+	hits := make([]Hit, len(d.list))
+	for i := range d.list {
+		hits[i] = Hit{Name: d.list[i].name, Count: d.list[i].hits}
+	}
+	return hits
+}
+
+// Find looks for the timestamp of a line. found is false where no template matches; a Stamp that
+// is not OK names a date that does not exist. now is the line's arrival: it decides missing years
+// and days, and its location is the machine's zone.
+func (d *Detector) Find(text string, now time.Time) (s Stamp, matched bool) {
+	if d.last >= 0 {
+		// The line start formats in steady state: no search, nothing else to try.
+		if t := &d.list[d.last]; t.anchored && t.scan != nil {
+			f := unset()
+			if start, end, v := t.scan(text, &f); v == yes {
+				d.use(found{at: d.last, end: len(text)}, text, now)
+				return d.stamp(d.list[d.last].template, start, end, &f, now), true
+			}
+		}
+	}
+	m, ok := d.match(text)
+	if !ok {
+		return Stamp{}, false
+	}
+	t := d.list[m.at].template
+	part := text[m.offset : m.offset+m.length]
+	spans, err := t.re.Search(&d.mem, part)
+	if err != nil || spans == nil {
+		return Stamp{}, false
+	}
+	f := t.read(part, spans)
+	start, end := m.offset+int(spans[2*t.cut]), m.offset+int(spans[2*t.cut+1])
+	d.use(m, text, now)
+	return d.stamp(t, start, end, &f, now), true
+}
+
+func (d *Detector) stamp(t *template, start, end int, f *fields, now time.Time) Stamp {
+	zone := d.zone
+	if zone == nil {
+		zone = now.Location()
+	}
+	s := Stamp{Start: start, End: end, Template: t.name, Zoned: f.zoned || d.zone != nil || t.kind == fromTAI}
+	s.Time, s.OK = f.time(now, zone)
+	return s
+}
+
+// search runs one template over a part of the line.
+func (d *Detector) search(at int, text string, from, to int) (found, bool) {
+	spans, err := d.list[at].re.Search(&d.mem, text[from:to])
+	if err != nil || spans == nil {
+		return found{}, false
+	}
+	return found{at: at, start: from + int(spans[0]), end: from + int(spans[1]), offset: from, length: to - from}, true
+}
+
+// match chooses the template (§2.7, steps 1 and 2).
+func (d *Detector) match(text string) (best found, ok bool) {
+	if d.last >= 0 {
+		m, hit := d.again(text)
+		if hit && (len(d.list) == 1 || d.list[d.last].anchored || (m.start == d.start && m.end == d.end)) {
+			return m, true
+		}
+		best, ok = m, hit
+	}
+	for i := range d.list {
+		if i == d.last {
+			continue
+		}
+		m, hit := d.search(i, text, 0, len(text))
+		if !hit {
+			continue
+		}
+		if d.final(m) {
+			return m, true
+		}
+		if !ok || m.start < best.start {
+			best, ok = m, true
+		}
+	}
+	return best, ok
+}
+
+// again tries the template that was used last, where its match stood if the line looks alike.
+func (d *Detector) again(text string) (found, bool) {
+	t := &d.list[d.last]
+	if !t.anchored && d.end <= len(text) && byteAt(text, d.start-1) == d.before && byteAt(text, d.end) == d.after {
+		if m, ok := d.search(d.last, text, d.start, d.end); ok {
+			return m, true
+		}
+	}
+	return d.search(d.last, text, 0, len(text))
+}
+
+func byteAt(text string, at int) int {
+	if at < 0 || at >= len(text) {
+		return -1
+	}
+	return int(text[at])
+}
+
+// final reports that nothing better needs to be looked for.
+func (d *Detector) final(m found) bool {
+	t := &d.list[m.at]
+	switch {
+	case m.at == len(d.list)-1, t.anchored:
+		return true
+	case m.start == 0 && t.hits > 0 && d.list[m.at+1].hits == 0:
+		return true
+	}
+	return m.start <= t.distance && m.start <= d.start
+}
+
+// use counts the match and moves the template up the list (§2.7, step 3).
+func (d *Detector) use(m found, text string, now time.Time) {
+	t := &d.list[m.at]
+	t.hits++
+	t.distance, t.lastUsed = m.start, now
+	d.last, d.start, d.end = m.at, m.start, m.end
+	if !t.anchored {
+		d.before, d.after = byteAt(text, m.start-1), byteAt(text, m.end)
+	}
+	if m.at > 0 {
+		d.bubble(m.at, now)
+	}
+}
+
+// unusedFor is how long a template must not have been seen to lose its place.
+const unusedFor = 300 * time.Second
+
+func (d *Detector) bubble(at int, now time.Time) {
+	rank := d.list[at].rank()
+	to := slices.IndexFunc(d.list, func(e entry) bool { return e.hits == 0 })
+	if to < 0 || to > at {
+		to = at / 2
+	}
+	if d.list[to].rank() > rank && d.list[to].lastUsed.After(now.Add(-unusedFor)) {
+		to = at - 1
+		if d.list[to].rank() > rank && d.list[to].lastUsed.After(now.Add(-unusedFor)) {
+			return
+		}
+	}
+	e := d.list[at]
+	copy(d.list[to+1:at+1], d.list[to:at])
+	d.list[to] = e
+	d.last = to
+}
