@@ -1,0 +1,237 @@
+package filter
+
+import (
+	"strings"
+	"time"
+	"unsafe"
+
+	"gaol/internal/event"
+	"gaol/internal/pattern"
+)
+
+// Filter is a program with the state of one jail. It is not for concurrent use.
+type Filter struct {
+	program *Program
+	memory  memory
+	mem     pattern.Memory
+	buf     []byte // the searched text
+	data    Fields
+	over    Fields        // of the failregex, before it is put over prefregex's
+	window  []event.Entry // the last lines, where a failregex may span several
+	whole   Fields        // prefregex's, with <F-CONTENT>
+	base    Fields        // prefregex's
+	lines   [1]string
+	aborts  []Abort
+}
+
+// Abort is a search that was given up because it took too many steps (pattern.ErrBudget): an
+// expression with a backreference on a line made for it. The next expression was tried.
+type Abort struct{ Where, Expr string }
+
+// New starts a filter without memory.
+func New(p *Program) *Filter { return &Filter{program: p} }
+
+// Feed takes the next entry and returns the failures it completes: none or one. The first
+// failregex that matches wins, as in the server. now is used to let connections expire.
+func (f *Filter) Feed(e event.Entry, now time.Time) (failures []event.Failure, aborts []Abort) {
+	m := f.Match(e, now)
+	if m.Verdict != Failed {
+		return nil, f.aborts
+	}
+	return []event.Failure{m.Failure(e, now)}, f.aborts
+}
+
+// Verdict is what a line comes to.
+type Verdict int
+
+// The verdicts.
+const (
+	Missed  Verdict = iota // no failregex matched
+	Failed                 // a failure
+	Ignored                // an ignoreregex matched
+	Quiet                  // <F-NOFAIL>: no failure, though later lines may make it one
+	Pending                // a failure of a connection whose address is not known yet
+)
+
+// Match is a line that some expression matched.
+type Match struct {
+	Verdict Verdict
+	Rule    int    // index of the failregex
+	Ignore  int    // of Ignored: index of the ignoreregex
+	Where   string // of the failregex
+	Alone   bool   // it has <F-NOFAIL>, but no connection: a failure all the same (§2.4)
+	ID      string
+	Kind    event.IDKind
+	IP      string
+	Fields  Fields   // valid until the filter is used again
+	Lines   []string // the lines of the failure
+}
+
+// Failure is the match as the jail counts it.
+func (m *Match) Failure(e event.Entry, now time.Time) event.Failure {
+	t := e.Time
+	if t.After(now) {
+		t = now
+	}
+	return event.Failure{
+		ID: m.ID, Kind: m.Kind, IP: m.IP, Time: t, Fields: m.Fields.Clone().toMap(),
+		Matches: cloneAll(m.Lines), Regex: m.Where, Source: e.Source,
+	}
+}
+
+func cloneAll(lines []string) []string {
+	c := make([]string, len(lines))
+	for i, l := range lines {
+		c[i] = strings.Clone(l)
+	}
+	return c
+}
+
+// Match is Feed for one that wants to know why a line is no failure.
+func (f *Filter) Match(e event.Entry, now time.Time) Match {
+	p := f.program
+	f.aborts = nil
+	text := f.fill(e)
+	if p.needles && !p.early && !f.anyNeedle(text) {
+		return Match{}
+	}
+	if p.early {
+		if n := f.ignores(text); n >= 0 {
+			return Match{Verdict: Ignored, Ignore: n}
+		}
+	}
+	text, ok := f.prefix(text)
+	if !ok {
+		return Match{}
+	}
+	f.data.drop("content")
+	base := len(f.data)
+	for i, r := range p.fail {
+		if !r.possible(text) {
+			continue
+		}
+		spans := f.search(r, text)
+		if spans == nil {
+			continue
+		}
+		f.overlay(r, base, text, spans)
+		lines := f.take(r, text, spans)
+		if n := f.ignores(lines.text); n >= 0 {
+			return Match{Verdict: Ignored, Ignore: n, Rule: i, Where: r.where}
+		}
+		return f.conclude(i, lines.originals, now)
+	}
+	return Match{}
+}
+
+// prefix runs prefregex; its fields become the base of the data, its <F-CONTENT> the text.
+func (f *Filter) prefix(text string) (string, bool) {
+	f.data = f.data[:0]
+	r := f.program.pref
+	if r == nil {
+		return text, true
+	}
+	spans := f.search(r, text)
+	if spans == nil {
+		return "", false
+	}
+	f.data = r.capture(f.data, text, spans)
+	if r.content < 0 || spans[2*r.content] < 0 || spans[2*r.content] == spans[2*r.content+1] {
+		return text, true
+	}
+	return f.contentOf(text, spans[2*r.content], spans[2*r.content+1]), true
+}
+
+// contentOf is a part of the buffer with a newline behind it. Where one stands there already, or
+// the part ends the line, nothing is copied.
+func (f *Filter) contentOf(text string, from, to int32) string {
+	if int(to) < len(text) && text[to] == '\n' {
+		return text[from : to+1]
+	}
+	return text[from:to] + "\n"
+}
+
+// overlay puts the failregex's groups over those of prefregex, of which there are base.
+func (f *Filter) overlay(r *rule, base int, text string, spans []int32) {
+	if base == 0 {
+		f.data = r.capture(f.data, text, spans)
+	} else {
+		f.over = r.capture(f.over[:0], text, spans)
+		f.data.overlay(f.over)
+	}
+	f.data.alternates()
+}
+
+// conclude finds out what a match comes to: with the lines before it, if it names a connection.
+func (f *Filter) conclude(i int, lines []string, now time.Time) Match {
+	m := Match{Verdict: Failed, Rule: i, Where: f.program.fail[i].where, Fields: f.data, Lines: lines}
+	m.Alone = f.data.Get("nofail") != ""
+	if f.data.Get("mlfid") != "" {
+		c, v := f.memory.merge(&f.data, lines[len(lines)-1], now)
+		m.Fields, m.Lines, m.Alone = c.Data, c.Matches, false
+		switch v {
+		case quiet:
+			m.Verdict = Quiet
+		case pending:
+			m.Verdict = Pending
+		}
+	}
+	who, ok := identify(m.Fields, f.program.UseDNS)
+	m.ID, m.Kind, m.IP = who.id, who.kind, who.ip
+	if !ok && m.Verdict == Failed {
+		m.Verdict = Missed
+	}
+	return m
+}
+
+// search runs one expression; an abort counts as no match.
+func (f *Filter) search(r *rule, text string) []int32 {
+	spans, err := r.re.Search(&f.mem, text)
+	if err != nil {
+		f.aborts = append(f.aborts, Abort{Where: r.where, Expr: r.expr})
+		return nil
+	}
+	return spans
+}
+
+// ignores is the index of the ignoreregex that matches; -1: none.
+func (f *Filter) ignores(text string) int {
+	for i, r := range f.program.ignore {
+		if f.search(r, text) != nil {
+			return i
+		}
+	}
+	return -1
+}
+
+func (f *Filter) anyNeedle(text string) bool {
+	for _, r := range f.program.fail {
+		if r.possible(text) {
+			return true
+		}
+	}
+	return false
+}
+
+// fill puts the entry, behind the lines of the window if there is one, into the buffer: text
+// before and after the timestamp, and a newline, which `$` is used to (§2.1 step 4).
+func (f *Filter) fill(e event.Entry) string {
+	f.buf = f.buf[:0]
+	if f.program.MaxLines > 1 {
+		if len(f.window) >= f.program.MaxLines {
+			f.window = append(f.window[:0], f.window[len(f.window)-f.program.MaxLines+1:]...)
+		}
+		f.window = append(f.window, e)
+		for _, w := range f.window {
+			f.buf = append(append(append(f.buf, w.Before...), w.After...), '\n')
+		}
+	} else {
+		f.window = append(f.window[:0], e)
+		f.buf = append(append(append(f.buf, e.Before...), e.After...), '\n')
+	}
+	// The text is not kept beyond the next call: what is kept is cloned.
+	return unsafe.String(unsafe.SliceData(f.buf), len(f.buf))
+}
+
+// Aborts are the searches that the last call gave up.
+func (f *Filter) Aborts() []Abort { return f.aborts }
