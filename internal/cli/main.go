@@ -14,8 +14,7 @@ import (
 // Called as fail2ban-regex (a link to the same binary) it speaks that program's command line.
 func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	if strings.TrimSuffix(filepath.Base(args[0]), ".test") == "fail2ban-regex" {
-		fmt.Fprintln(errw, "gaol: error: fail2ban-regex is not wired yet")
-		return 255
+		return Fail2banRegex(args[1:], in, out, errw)
 	}
 	root := &cobra.Command{
 		Use:           "gaol",
@@ -23,6 +22,7 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.AddCommand(testCommand())
 	root.SetArgs(args[1:])
 	root.SetIn(in)
 	root.SetOut(out)

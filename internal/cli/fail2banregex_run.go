@@ -1,0 +1,237 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"gaol/internal/config"
+	"gaol/internal/date"
+	"gaol/internal/event"
+	"gaol/internal/filter"
+)
+
+// regexRun is one run of fail2ban-regex.
+type regexRun struct {
+	args   *regexArgs
+	probe  *probe
+	out    *bufio.Writer
+	filter *filter.Filter
+	cutter *date.Cutter
+	names  *names
+
+	lines, matched, ignored, missed int
+	prefixHits                      int
+	prefixes                        []filter.Fields // the first ones
+	hits                            []regexHits
+	ignoreHits                      []int
+	matchedLines                    []string
+	ignoredLines                    []string
+	missedLines                     []string
+}
+
+// regexHits are the failures of one failregex.
+type regexHits struct {
+	count    int
+	failures []string // "IP  time"
+}
+
+// Lists of this many lines are not printed unless asked for.
+const manyLines = 20
+
+func runRegex(a *regexArgs, out, errw io.Writer) error {
+	started := time.Now()
+	if strings.HasPrefix(a.log, "systemd-journal") {
+		return errors.New("gaol does not read the journal here: try  journalctl -o short-iso SYSLOG_IDENTIFIER=sshd > FILE  and test FILE")
+	}
+	r := &regexRun{args: a, out: bufio.NewWriter(out), names: newNames()}
+	defer r.out.Flush()
+	if err := r.prepare(); err != nil {
+		r.out.Flush()
+		return compileError(err)
+	}
+	file := isFile(a.log)
+	r.sayLog(file)
+	err := eachLogLine(a.log, file, func(text string) {
+		if text == "" || text[0] == '#' {
+			return
+		}
+		r.line(text, time.Now())
+	})
+	if err != nil {
+		return err
+	}
+	if a.out == "" {
+		r.report(time.Since(started))
+	}
+	return nil
+}
+
+// prepare reads and compiles what is to be tried, saying what it uses.
+func (r *regexRun) prepare() error {
+	a := r.args
+	r.say("\nRunning tests\n=============\n\n")
+	if a.config == "" {
+		a.config = config.DefaultDir()
+	}
+	if a.maxlines > 0 {
+		r.say("Use         maxlines : %d\n", a.maxlines)
+	}
+	if a.datepattern != "" {
+		if err := r.sayDate(a.datepattern); err != nil {
+			return err
+		}
+	}
+	p, err := prepareFilter(a.config, a.regex)
+	if err != nil {
+		return err
+	}
+	r.probe = p
+	if err := r.options(); err != nil {
+		return err
+	}
+	if err := p.finish(a.zone, a.encoding); err != nil {
+		return err
+	}
+	r.filter = filter.New(p.program)
+	r.cutter = &date.Cutter{Detector: date.NewDetector(p.templates), Lenient: true, Decode: p.decode}
+	r.hits = make([]regexHits, len(p.spec.Failregex))
+	r.ignoreHits = make([]int, len(p.spec.Ignoreregex))
+	return nil
+}
+
+// options puts the command line's options over the filter's.
+func (r *regexRun) options() error {
+	a, p := r.args, r.probe
+	switch {
+	case p.spec.Failregex == nil || p.spec.Failregex[0].Where == "":
+		r.say("Use   failregex line : %s\n", shorten(a.regex))
+	case p.named:
+		r.say("Use   failregex filter file : %s, basedir: %s\n", p.spec.Name, a.config)
+	default:
+		r.say("Use   failregex file : %s\n", a.regex)
+	}
+	if p.params != "" {
+		r.say("Use   filter options : %s\n", p.params)
+	}
+	switch {
+	case a.maxlines > 0:
+		p.spec.MaxLines = a.maxlines
+	case p.maxGiven:
+		r.say("Use         maxlines : %d\n", p.spec.MaxLines)
+	}
+	if a.datepattern != "" {
+		p.date = a.datepattern
+	} else if p.dateGiven {
+		if err := r.sayDate(p.date); err != nil {
+			return err
+		}
+	}
+	p.spec.UseDNS = a.usedns
+	if a.usedns == "" {
+		p.spec.UseDNS = "warn"
+	}
+	return r.ignoreOption()
+}
+
+// ignoreOption takes IGNOREREGEX: a filter, whose ignoreregex is used, or an expression.
+func (r *regexRun) ignoreOption() error {
+	a := r.args
+	if a.ignore == "" {
+		return nil
+	}
+	if name, ok := filterName(a.config, a.ignore); ok {
+		p, err := prepareFilter(a.config, name)
+		if err != nil {
+			return err
+		}
+		r.say("Use ignoreregex file : %s\n", a.ignore)
+		r.probe.spec.Ignoreregex = p.spec.Ignoreregex
+		return nil
+	}
+	r.say("Use ignoreregex line : %s\n", shorten(a.ignore))
+	r.probe.spec.Ignoreregex = []filter.Rule{{Expr: a.ignore}}
+	return nil
+}
+
+// line tries one line. text is only valid during the call.
+func (r *regexRun) line(text string, now time.Time) {
+	r.lines++
+	e, _ := r.cutter.Cut(event.Line{Text: text, Arrived: now}, r.args.log, now)
+	if r.args.out != "" {
+		r.print(e, now)
+		return
+	}
+	t := r.try(e, now)
+	if t.Matched && r.probe.spec.Prefregex.Expr != "" {
+		r.prefix(&t)
+	}
+	if t.Ignore >= 0 {
+		r.ignoreHits[t.Ignore]++
+	}
+	switch r.count(&t, e) {
+	case filter.Ignored:
+		r.ignored++
+		r.keep(&r.ignoredLines, e, !r.args.noIgnored, r.args.allIgnored)
+	case filter.Missed:
+		r.missed++
+		r.keep(&r.missedLines, e, !r.args.noMissed, r.args.allMissed)
+	default:
+		r.matched++
+		r.keep(&r.matchedLines, e, r.args.allMatched, r.args.allMatched)
+	}
+}
+
+// try runs all failregexes, or up to the first that matches.
+func (r *regexRun) try(e event.Entry, now time.Time) filter.Tested {
+	if !r.args.firstOnly {
+		return r.filter.MatchAll(e, now)
+	}
+	t := filter.Tested{Ignore: -1}
+	switch m := r.filter.Match(e, now); m.Verdict {
+	case filter.Ignored:
+		t.Ignore = m.Ignore
+	case filter.Missed:
+	default:
+		t.Matches = []filter.Match{m}
+	}
+	return t
+}
+
+// count counts the hits of the failregexes and says what the line is.
+func (r *regexRun) count(t *filter.Tested, e event.Entry) filter.Verdict {
+	kept := t.Matches[:0]
+	for _, m := range t.Matches {
+		ids := r.names.resolve(&m)
+		if len(ids) == 0 {
+			continue // a host name without address: fail2ban has nothing to ban
+		}
+		kept = append(kept, m)
+		h := &r.hits[m.Rule]
+		for _, id := range ids {
+			h.count++
+			if r.args.verbose > 0 {
+				h.failures = append(h.failures, fmt.Sprintf("%s  %s", id, e.Time.Local().Format("Mon Jan 02 15:04:05 2006")))
+			}
+		}
+	}
+	t.Matches = kept
+	return t.Verdict()
+}
+
+func (r *regexRun) prefix(t *filter.Tested) {
+	r.prefixHits++
+	if r.args.verbose > 0 && len(r.prefixes) <= manyLines {
+		r.prefixes = append(r.prefixes, t.Prefix.Clone())
+	}
+}
+
+// keep remembers a line for the report's lists.
+func (r *regexRun) keep(list *[]string, e event.Entry, wanted, all bool) {
+	if wanted && (all || len(*list) < manyLines) {
+		*list = append(*list, strings.TrimRight(strings.Clone(e.Line.Text), " \t\r\n\v\f"))
+	}
+}

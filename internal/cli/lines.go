@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"unsafe"
+
+	"gaol/internal/event"
+)
+
+// eachLine calls do for every complete line of the reader, without its end. The text is only
+// valid during the call: the buffer is used again. What follows the last newline is no line yet.
+// Lines longer than event.MaxLine are cut.
+func eachLine(r io.Reader, do func(text string)) error {
+	in := bufio.NewReaderSize(r, 1<<20)
+	for {
+		b, err := in.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			b = bytes.Clone(b[:event.MaxLine])
+			for errors.Is(err, bufio.ErrBufferFull) {
+				_, err = in.ReadSlice('\n')
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		b = bytes.TrimRight(b, "\r\n")
+		if len(b) > event.MaxLine {
+			b = b[:event.MaxLine]
+		}
+		do(unsafe.String(unsafe.SliceData(b), len(b)))
+	}
+}
+
+// eachLogLine is eachLine over a file, or over the lines of a text given instead of one.
+func eachLogLine(log string, isFile bool, do func(text string)) error {
+	if !isFile {
+		for line := range strings.SplitSeq(log, "\n") {
+			do(line)
+		}
+		return nil
+	}
+	f, err := os.Open(log)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return eachLine(f, do)
+}
+
+// isFile reports whether LOG is a file; otherwise it is a line of a log.
+func isFile(log string) bool {
+	st, err := os.Stat(log)
+	return err == nil && !st.IsDir()
+}

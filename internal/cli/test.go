@@ -1,0 +1,246 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gaol/internal/config"
+	"gaol/internal/date"
+	"gaol/internal/event"
+	"gaol/internal/filter"
+)
+
+// testOptions are the arguments of `gaol test`.
+type testOptions struct {
+	config, log, filter, datepattern, usedns string
+	json                                     bool
+}
+
+// testCommand is `gaol test LOG FILTER`: what the daemon would take for failures.
+func testCommand() *cobra.Command {
+	var o testOptions
+	c := &cobra.Command{
+		Use:   "test LOG FILTER",
+		Short: "Show which lines of a log a filter takes for failures, and whose",
+		Long: "Reads a log from its start and tries a filter on it as the daemon does, whatever the\n" +
+			"lines' age. LOG is a file or one line of a log, FILTER a filter's name with its\n" +
+			"parameters, the path of a filter file, or a failregex.",
+		Example: "  gaol test /var/log/auth.log 'sshd[mode=aggressive]'",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.log, o.filter = args[0], args[1]
+			return runTest(o, cmd.OutOrStdout())
+		},
+	}
+	f := c.Flags()
+	f.StringVarP(&o.config, "config", "c", "", "configuration directory (default /etc/gaol, else /etc/fail2ban, else the one inside gaol)")
+	f.StringVarP(&o.datepattern, "datepattern", "d", "", "how timestamps look, instead of what the filter says")
+	f.StringVar(&o.usedns, "usedns", "warn", "yes, warn, no or raw: what becomes of host names")
+	f.BoolVar(&o.json, "json", false, "print JSON")
+	return c
+}
+
+// testReport is the outcome of `gaol test`.
+type testReport struct {
+	Log      string     `json:"log"`
+	Filter   string     `json:"filter"`
+	Lines    int        `json:"lines"`
+	Undated  int        `json:"undated"`  // lines without a timestamp
+	Failures int        `json:"failures"` // what the jail would count
+	Quiet    int        `json:"quiet"`    // lines that only prepare a failure, or tell of a success
+	Ignored  int        `json:"ignored"`  // by ignoreregex
+	Missed   int        `json:"missed"`
+	Aborted  int        `json:"aborted,omitempty"` // searches that took too many steps
+	Rules    []ruleHits `json:"rules"`
+	IDs      []idHits   `json:"ids"`
+	Samples  []string   `json:"missed_samples,omitempty"`
+	Seconds  float64    `json:"seconds"`
+}
+
+type ruleHits struct {
+	Where string `json:"where,omitempty"`
+	Expr  string `json:"failregex"`
+	Hits  int    `json:"hits"`
+}
+
+type idHits struct {
+	ID    string    `json:"id"`
+	Hits  int       `json:"failures"`
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+}
+
+// missedSamples is how many lines that matched nothing are shown.
+const missedSamples = 5
+
+func runTest(o testOptions, out io.Writer) error {
+	report, err := testLog(o)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		return e.Encode(report)
+	}
+	return report.print(out)
+}
+
+// testLog tries the filter on every line of the log.
+func testLog(o testOptions) (*testReport, error) {
+	started := time.Now()
+	if o.config == "" {
+		o.config = config.DefaultDir()
+	}
+	p, err := prepareFilter(o.config, o.filter)
+	if err != nil {
+		return nil, err
+	}
+	if o.datepattern != "" {
+		p.date = o.datepattern
+	}
+	p.spec.UseDNS = o.usedns
+	if err := p.finish("", ""); err != nil {
+		return nil, err
+	}
+	t := &tester{
+		report: testReport{Log: o.log, Filter: o.filter, Rules: make([]ruleHits, len(p.spec.Failregex)), IDs: []idHits{}},
+		filter: filter.New(p.program),
+		cutter: date.Cutter{Detector: date.NewDetector(p.templates), Lenient: true},
+		ids:    map[string]int{},
+	}
+	for i, r := range p.spec.Failregex {
+		t.report.Rules[i] = ruleHits{Where: r.Where, Expr: r.Expr}
+	}
+	err = eachLogLine(o.log, isFile(o.log), func(text string) { t.line(text, started) })
+	if err != nil {
+		return nil, fmt.Errorf("read log: %w", err)
+	}
+	slices.SortStableFunc(t.report.IDs, func(a, b idHits) int { return cmp.Compare(b.Hits, a.Hits) })
+	t.report.Seconds = time.Since(started).Seconds()
+	return &t.report, nil
+}
+
+// tester counts.
+type tester struct {
+	report testReport
+	filter *filter.Filter
+	cutter date.Cutter
+	ids    map[string]int
+}
+
+// line tries one line. text is only valid during the call.
+func (t *tester) line(text string, now time.Time) {
+	if text == "" || text[0] == '#' {
+		return
+	}
+	r := &t.report
+	r.Lines++
+	e, _ := t.cutter.Cut(event.Line{Text: text}, "", now)
+	if t.cutter.Seen == date.Undated {
+		r.Undated++
+	}
+	m := t.filter.Match(e, now)
+	r.Aborted += len(t.filter.Aborts())
+	switch m.Verdict {
+	case filter.Failed:
+		r.Failures++
+		r.Rules[m.Rule].Hits++
+		t.id(m.ID, e.Time)
+	case filter.Quiet, filter.Pending:
+		r.Quiet++
+		r.Rules[m.Rule].Hits++
+	case filter.Ignored:
+		r.Ignored++
+	default:
+		r.Missed++
+		if len(r.Samples) < missedSamples {
+			r.Samples = append(r.Samples, strings.Clone(e.Line.Text))
+		}
+	}
+}
+
+func (t *tester) id(id string, at time.Time) {
+	n, ok := t.ids[id]
+	if !ok {
+		n = len(t.report.IDs)
+		id = strings.Clone(id)
+		t.ids[id] = n
+		t.report.IDs = append(t.report.IDs, idHits{ID: id, First: at, Last: at})
+	}
+	h := &t.report.IDs[n]
+	h.Hits++
+	if at.Before(h.First) {
+		h.First = at
+	}
+	if at.After(h.Last) {
+		h.Last = at
+	}
+}
+
+// shownIDs is how many offenders the report lists.
+const shownIDs = 20
+
+func (r *testReport) print(out io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, filter %s\n", quoteControl(r.Log), r.Filter)
+	fmt.Fprintf(&b, "%d lines: %d failures of %d ids, %d without failure, %d ignored, %d missed\n",
+		r.Lines, r.Failures, len(r.IDs), r.Quiet, r.Ignored, r.Missed)
+	if r.Undated > 0 {
+		fmt.Fprintf(&b, "%d lines carry no timestamp that datepattern finds: the daemon would drop them in old logs\n", r.Undated)
+	}
+	if r.Aborted > 0 {
+		fmt.Fprintf(&b, "%d searches were given up: they took too many steps\n", r.Aborted)
+	}
+	if r.Failures+r.Quiet > 0 {
+		fmt.Fprintf(&b, "\n   lines  failregex\n")
+	}
+	for _, h := range r.Rules {
+		if h.Hits > 0 {
+			fmt.Fprintf(&b, "%8d  %s\n", h.Hits, strings.TrimLeft(h.Where+"  "+h.Expr, " "))
+		}
+	}
+	if len(r.IDs) > 0 {
+		fmt.Fprintf(&b, "\nfailures  id\n")
+	}
+	for _, h := range r.IDs[:min(len(r.IDs), shownIDs)] {
+		fmt.Fprintf(&b, "%8d  %s  %s to %s\n", h.Hits, quoteControl(h.ID), h.First.Format(time.DateTime), h.Last.Format(time.DateTime))
+	}
+	if more := len(r.IDs) - shownIDs; more > 0 {
+		fmt.Fprintf(&b, "          and %d more (--json lists all)\n", more)
+	}
+	if len(r.Samples) > 0 {
+		fmt.Fprintf(&b, "\nmissed, the first %d of %d lines\n", len(r.Samples), r.Missed)
+	}
+	for _, s := range r.Samples {
+		fmt.Fprintf(&b, "          %s\n", quoteControl(s))
+	}
+	fmt.Fprintf(&b, "\n%.2f s\n", r.Seconds)
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// quoteControl shows text of a log on a terminal: control characters, which could command it, as
+// escapes.
+func quoteControl(text string) string {
+	clean := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\u202e' }
+	if !strings.ContainsFunc(text, clean) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if clean(r) {
+			fmt.Fprintf(&b, "\\x%02x", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
