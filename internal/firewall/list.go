@@ -2,7 +2,6 @@ package firewall
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"net/netip"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/nftables"
+	"go4.org/netipx"
 	"golang.org/x/sys/unix"
 )
 
@@ -123,7 +123,7 @@ func (p *place) hasAll(old *place) bool {
 // merged is p, found in the kernel, with what only memory knows of the same place: the target
 // and networks that lie hidden under one that holds longer.
 func (old *place) merged(p *place) *place {
-	p.target, p.protos = old.target, old.protos
+	p.target, p.protos, p.ruled = old.target, old.protos, old.ruled
 	for k, n := range p.nets {
 		o := old.nets[k]
 		if o == nil {
@@ -143,12 +143,21 @@ func (n *netSet) hidden(prefix netip.Prefix) bool {
 	return !slices.ContainsFunc(n.pieces, func(x piece) bool { return x.owner == prefix })
 }
 
-// covers says whether a network that stands in the kernel holds all of prefix until end.
+// covers says whether the pieces that stand in the kernel hold all of prefix until end, but
+// for a second: the kernel counts in jiffies.
 func (n *netSet) covers(prefix netip.Prefix, end time.Time) bool {
-	for outer, e := range n.ends {
-		if outer.Bits() < prefix.Bits() && outer.Contains(prefix.Addr()) && outlasts(e, end) {
+	at, last := prefix.Addr(), netipx.PrefixLastIP(prefix)
+	for _, x := range n.pieces {
+		if x.last.Less(at) {
+			continue
+		}
+		if at.Less(x.first) || !x.end.IsZero() && !outlasts(x.end.Add(time.Second), end) {
+			return false
+		}
+		if x.last.Compare(last) >= 0 {
 			return true
 		}
+		at = x.last.Next()
 	}
 	return false
 }
@@ -224,7 +233,7 @@ func (n *netSet) elements(now time.Time) []Element {
 
 func sortElements(elems []Element) {
 	slices.SortFunc(elems, func(a, b Element) int {
-		return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()))
+		return a.Prefix.Compare(b.Prefix)
 	})
 }
 

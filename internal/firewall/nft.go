@@ -100,7 +100,7 @@ func (n *NFT) Apply(changes []Change) error {
 		p := n.places[jail]
 		switch {
 		case p == nil && wishes[jail].forget:
-		case !wishes[jail].forget && (p == nil || p.target.Jail == ""):
+		case !wishes[jail].forget && (p == nil || !p.ruled):
 			n.read = false
 			return fmt.Errorf("change the bans of jail %s: %w", jail, ErrGone)
 		case wishes[jail].forget:

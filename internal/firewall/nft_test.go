@@ -1,10 +1,17 @@
 package firewall_test
 
 import (
+	"errors"
+	"fmt"
+	"maps"
 	"net/netip"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"gaol/internal/firewall"
 	"gaol/internal/netlab"
@@ -63,31 +70,228 @@ func prefix(id string) netip.Prefix {
 	return netip.MustParsePrefix(id)
 }
 
-func TestBanOfAHostService(t *testing.T) {
+func TestTwentyThousandBansInOneCall(t *testing.T) {
 	lab := netlab.New(t)
-	attacker := lab.NewClient("attacker", "203.0.113.66/24", "2001:db8:1::66/64")
-	staff := lab.NewClient("staff", "198.51.100.7/24", "2001:db8:2::7/64")
-	for _, service := range []string{"tcp", "udp"} {
-		lab.Host.Serve(service, ":22")
-		lab.Host.Serve(service, ":80")
-	}
 	fw := open(t, lab.Host)
-	ok(t, fw.Ensure([]firewall.Target{{Jail: "sshd", Ports: ports(t, "22"), Protocols: []string{"tcp", "udp"}}}))
-	session := attacker.Open("tcp", "203.0.113.1:22")
-	session6 := attacker.Open("tcp", "[2001:db8:1::1]:22")
-	ok(t, fw.Apply(ban("sshd", time.Hour, "203.0.113.66", "2001:db8:1::66")))
-
-	session.Dead()
-	session6.Dead()
-	for _, service := range []string{"tcp", "udp"} {
-		attacker.Dead(service, "203.0.113.1:22")
-		attacker.Dead(service, "[2001:db8:1::1]:22")
-		attacker.Alive(service, "203.0.113.1:80")
-		attacker.Alive(service, "[2001:db8:1::1]:80")
-		staff.Alive(service, "198.51.100.1:22")
-		staff.Alive(service, "[2001:db8:2::1]:22")
+	ok(t, fw.Ensure([]firewall.Target{{Jail: "sshd", Ports: ports(t, "22")}}))
+	var ids []string
+	for i := range 10_000 {
+		ids = append(ids, fmt.Sprintf("10.0.%d.%d", i/250, i%250), fmt.Sprintf("2001:db8::%x", i))
 	}
-	ok(t, fw.Apply(unban("sshd", "203.0.113.66", "2001:db8:1::66")))
-	attacker.Alive("tcp", "203.0.113.1:22")
-	attacker.Alive("udp", "[2001:db8:1::1]:22")
+	ok(t, fw.Apply(ban("sshd", time.Hour, ids...)))
+	ok(t, fw.Apply(ban("sshd", 2*time.Hour, ids...))) // and again, over themselves
+	bans, err := fw.List()
+	ok(t, err)
+	found := map[netip.Prefix]bool{}
+	for _, e := range bans["sshd"] {
+		found[e.Prefix] = true
+		if e.Timeout <= time.Hour {
+			t.Fatalf("%s has %s left, want nearly two hours", e.Prefix, e.Timeout)
+		}
+	}
+	for _, id := range ids {
+		if !found[prefix(id)] {
+			t.Fatalf("%s is lost (%d of %d are there)", id, len(found), len(ids))
+		}
+	}
+	ok(t, fw.Apply(unban("sshd", ids...)))
+	bans, err = fw.List()
+	ok(t, err)
+	if left := len(bans["sshd"]); left != 0 {
+		t.Errorf("%d bans are left after all were removed", left)
+	}
+}
+
+func TestThousandsOfNetworksInOneCall(t *testing.T) {
+	lab := netlab.New(t)
+	fw := open(t, lab.Host)
+	ok(t, fw.Ensure([]firewall.Target{{Jail: "sshd"}}))
+	var ids []string
+	for i := range 3000 {
+		ids = append(ids, fmt.Sprintf("10.%d.%d.0/24", i/250, i%250))
+	}
+	ok(t, fw.Apply(ban("sshd", time.Hour, ids...)))
+	ok(t, fw.Apply(ban("sshd", 2*time.Hour, ids[500])))
+	bans, err := open(t, lab.Host).List() // read by somebody who has only the kernel
+	ok(t, err)
+	if len(bans["sshd"]) != len(ids) {
+		t.Errorf("%d of %d networks are there", len(bans["sshd"]), len(ids))
+	}
+}
+
+// A second daemon finds the table of the first one.
+func TestTableIsAdopted(t *testing.T) {
+	lab := netlab.New(t)
+	client := lab.NewClient("client", "203.0.113.66/24")
+	lab.Host.Serve("tcp", ":22")
+	lab.Host.Serve("tcp", ":2222")
+	first := open(t, lab.Host)
+	long := strings.Repeat("a jail with a long name ", 12)
+	targets := []firewall.Target{{Jail: "sshd", Ports: ports(t, "22")}, {Jail: "gone"}, {Jail: long}}
+	ok(t, first.Ensure(targets))
+	ok(t, first.Apply(slices.Concat(
+		ban("sshd", time.Hour, "203.0.113.66", "10.0.0.0/8"), ban("sshd", 2*time.Hour, "10.1.0.0/16"),
+		ban("gone", 0, "198.51.100.1"), ban(long, time.Hour, "198.51.100.1"))))
+	want, err := first.List()
+	ok(t, err)
+	ok(t, first.Close())
+
+	second := open(t, lab.Host)
+	if err := second.Apply(ban("sshd", time.Hour, "1.2.3.0/24")); !errors.Is(err, firewall.ErrGone) {
+		t.Errorf("Apply before Ensure: %v, want ErrGone: the rules of the jail are not known", err)
+	}
+	targets[0].Ports = ports(t, "2222,2300:2400") // the configuration changed meanwhile
+	targets[0].Block = firewall.Reject
+	ok(t, second.Ensure([]firewall.Target{targets[0], targets[2]}))
+	got, err := second.List()
+	ok(t, err)
+	sameBans(t, got, want)
+	client.Alive("tcp", "203.0.113.1:22")
+	client.Refused("tcp", "203.0.113.1:2222")
+
+	ok(t, second.Apply([]firewall.Change{{Jail: "gone", Forget: true}}))
+	got, err = second.List()
+	ok(t, err)
+	delete(want, "gone")
+	sameBans(t, got, want)
+	if list := lab.Host.Run("nft", "list", "ruleset"); strings.Contains(list, "j_gone") {
+		t.Errorf("the forgotten jail left something:\n%s", list)
+	}
+}
+
+// sameBans compares bans; what is left of them may be a minute less.
+func sameBans(t *testing.T, got, want map[string][]firewall.Element) {
+	t.Helper()
+	if g, w := slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)); !slices.Equal(g, w) {
+		t.Fatalf("jails are %q, want %q", g, w)
+	}
+	for jail := range want {
+		for _, d := range difference(got[jail], want[jail]) {
+			t.Errorf("bans of %q have %v, which should not be there", jail, d)
+		}
+		for _, d := range difference(want[jail], got[jail]) {
+			t.Errorf("bans of %q lack %v", jail, d)
+		}
+		if !slices.IsSortedFunc(got[jail], func(a, b firewall.Element) int { return a.Prefix.Compare(b.Prefix) }) {
+			t.Errorf("bans of %q are not in order: %v", jail, got[jail])
+		}
+	}
+}
+
+// difference is what is in a and not, or with another timeout, in b.
+func difference(a, b []firewall.Element) []firewall.Element {
+	return slices.DeleteFunc(slices.Clone(a), func(x firewall.Element) bool {
+		return slices.ContainsFunc(b, func(y firewall.Element) bool {
+			return x.Prefix == y.Prefix && (x.Timeout == 0) == (y.Timeout == 0) && (x.Timeout-y.Timeout).Abs() < time.Minute
+		})
+	})
+}
+
+func TestDroppedTableIsToldAndMadeAgain(t *testing.T) {
+	lab := netlab.New(t)
+	lab.Host.Run("nft", "add table inet other")
+	fw := open(t, lab.Host)
+	targets := []firewall.Target{{Jail: "sshd", Ports: ports(t, "22")}}
+	for _, destroy := range []func(){
+		func() { lab.Host.Run("nft", "delete table inet gaol") },
+		func() { lab.Host.Run("nft", "flush chain inet gaol j_sshd; delete set inet gaol j_sshd_ban4") },
+		func() { ok(t, open(t, lab.Host).Drop()) },
+		func() { ok(t, fw.Drop()) },
+	} {
+		ok(t, fw.Ensure(targets))
+		ok(t, fw.Apply(ban("sshd", time.Hour, "203.0.113.66")))
+		before := ruleset(lab.Host)
+		destroy()
+		for range 2 {
+			if err := fw.Apply(ban("sshd", time.Hour, "203.0.113.66")); !errors.Is(err, firewall.ErrGone) {
+				t.Errorf("Apply: %v, want ErrGone", err)
+			}
+		}
+		ok(t, fw.Ensure(targets))
+		ok(t, fw.Apply(ban("sshd", time.Hour, "203.0.113.66")))
+		if after := ruleset(lab.Host); len(after) != len(before) {
+			t.Errorf("the table is now\n%s\nwant\n%s", after, before)
+		}
+	}
+	ok(t, fw.Drop())
+	if left := strings.TrimSpace(lab.Host.Run("nft", "list", "ruleset")); left != "table inet other {\n}" {
+		t.Errorf("Drop left, of ours and others':\n%s", left)
+	}
+	ok(t, fw.Drop()) // no table, no error
+}
+
+// A reload that changes nothing leaves the counters alone: they are the answer to "does it bite?".
+func TestEnsureKeepsCounters(t *testing.T) {
+	lab := netlab.New(t)
+	client := lab.NewClient("client", "203.0.113.66/24")
+	fw := open(t, lab.Host)
+	targets := []firewall.Target{{Jail: "sshd", Ports: ports(t, "22")}}
+	ok(t, fw.Ensure(targets))
+	ok(t, fw.Apply(ban("sshd", time.Hour, "203.0.113.66")))
+	client.Dead("tcp", "203.0.113.1:22")
+	ok(t, fw.Ensure(append(targets, firewall.Target{Jail: "new"})))
+	ok(t, fw.Apply(ban("sshd", time.Hour, "10.0.0.0/8")))
+	dropped(t, lab.Host)
+}
+
+func TestMissingRightIsNamed(t *testing.T) {
+	lab := netlab.New(t)
+	err := lab.Host.Do(func() error {
+		// Of this thread only, which ends with Do.
+		none := [2]unix.CapUserData{}
+		if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
+			return err
+		}
+		_, err := firewall.NewNFT(firewall.NFTOptions{})
+		return err
+	})
+	if !errors.Is(err, firewall.ErrPermission) {
+		t.Errorf("NewNFT without CAP_NET_ADMIN: %v, want ErrPermission", err)
+	}
+}
+
+func TestBadElementsAreRefusedWhole(t *testing.T) {
+	lab := netlab.New(t)
+	for name, fw := range map[string]firewall.Backend{"nft": open(t, lab.Host), "memory": firewall.NewMemory()} {
+		ok(t, fw.Ensure([]firewall.Target{{Jail: "sshd"}}))
+		for _, bad := range []netip.Prefix{{}, netip.PrefixFrom(netip.MustParseAddr("::ffff:1.2.3.4"), 64)} {
+			change := firewall.Change{Jail: "sshd", Add: []firewall.Element{{Prefix: prefix("203.0.113.66")}, {Prefix: bad}}}
+			if err := fw.Apply([]firewall.Change{change}); err == nil {
+				t.Errorf("%s takes %v", name, bad)
+			}
+		}
+		if err := fw.Ensure([]firewall.Target{{Jail: "x", Protocols: []string{"tpc"}}}); err == nil {
+			t.Errorf("%s takes the protocol tpc", name)
+		}
+		bans, err := fw.List()
+		ok(t, err)
+		sameBans(t, bans, map[string][]firewall.Element{"sshd": nil})
+	}
+}
+
+func BenchmarkSingleBan(b *testing.B) {
+	lab := netlab.New(b)
+	fw := open(b, lab.Host)
+	ok(b, fw.Ensure([]firewall.Target{{Jail: "sshd", Ports: ports(b, "22")}}))
+	i := uint32(0)
+	for b.Loop() {
+		i++
+		a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		ok(b, fw.Apply([]firewall.Change{{Jail: "sshd", Add: []firewall.Element{{Prefix: netip.PrefixFrom(a, 32), Timeout: time.Hour}}}}))
+	}
+}
+
+func BenchmarkTenThousandBans(b *testing.B) {
+	lab := netlab.New(b)
+	fw := open(b, lab.Host)
+	ok(b, fw.Ensure([]firewall.Target{{Jail: "sshd", Ports: ports(b, "22")}}))
+	change := firewall.Change{Jail: "sshd"}
+	for i := range 10_000 {
+		a := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
+		change.Add = append(change.Add, firewall.Element{Prefix: netip.PrefixFrom(a, 32), Timeout: time.Hour})
+	}
+	for b.Loop() {
+		ok(b, fw.Apply([]firewall.Change{change}))
+	}
+	b.ReportMetric(float64(b.N)*10_000/b.Elapsed().Seconds(), "bans/s")
 }

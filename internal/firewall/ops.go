@@ -251,7 +251,7 @@ func timeoutText(d time.Duration) string {
 // keyRange is the interval [first, behind) of the kernel as first and last address.
 func keyRange(first, behind netip.Addr) netipx.IPRange {
 	if !behind.IsValid() {
-		return netipx.RangeOfPrefix(netip.PrefixFrom(first, 0))
+		return netipx.IPRangeFrom(first, netipx.PrefixLastIP(netip.PrefixFrom(first, 0)))
 	}
 	return netipx.IPRangeFrom(first, behind.Prev())
 }

@@ -1,7 +1,6 @@
 package firewall
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -46,9 +45,7 @@ func cut(nets map[netip.Prefix]time.Time) []piece {
 	for p := range nets {
 		order = append(order, p)
 	}
-	slices.SortFunc(order, func(a, b netip.Prefix) int {
-		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
-	})
+	slices.SortFunc(order, netip.Prefix.Compare) // of one family: by address, then the wider first
 	var s sweep
 	for _, p := range order {
 		for len(s.open) > 0 && s.top().last.Less(p.Addr()) {

@@ -22,8 +22,9 @@ const (
 // place is what a jail has in the kernel, as far as we know.
 type place struct {
 	id     string
-	target Target // as ensured; its Jail is empty while only adopted
+	target Target // as ensured
 	protos []protocol
+	ruled  bool // target is what the rules say; false while the place is only adopted
 	sets   map[setKind]bool
 	nets   map[setKind]*netSet // of net4 and net6
 }
@@ -56,11 +57,7 @@ func (p *place) ref(k setKind) setRef { return setRef{jail: p.id, kind: k} }
 func planEnsure(places map[string]*place, targets []Target) ([]op, error) {
 	ops := []op{addTable{}, addChain{baseChain}}
 	for _, t := range targets {
-		p := places[t.Jail]
-		if p == nil {
-			p = newPlace(ident(t.Jail))
-			places[t.Jail] = p
-		}
+		p := home(places, t.Jail)
 		more, err := p.ensure(t)
 		if err != nil {
 			return nil, fmt.Errorf("jail %s: %w", t.Jail, err)
@@ -76,6 +73,21 @@ func planEnsure(places map[string]*place, targets []Target) ([]op, error) {
 		}
 	}
 	return ops, nil
+}
+
+// home is the jail's place, which may have been adopted under a name that ident had to cut.
+func home(places map[string]*place, jail string) *place {
+	p := places[jail]
+	if p == nil {
+		id := ident(jail)
+		p = newPlace(id)
+		if shown, _ := jailOf(id); places[shown] != nil {
+			p = places[shown]
+			delete(places, shown)
+		}
+		places[jail] = p
+	}
+	return p
 }
 
 // chain says whether the jail's chain exists: it is made with the jail's first set.
@@ -96,7 +108,7 @@ func (p *place) ensure(t Target) ([]op, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.target.Jail != "" && same(p.target, t) {
+	if p.ruled && same(p.target, t) {
 		return nil, nil
 	}
 	ops := []op{addChain{p.id}, flushChain{p.id}}
@@ -119,7 +131,7 @@ func (p *place) ensure(t Target) ([]op, error) {
 		ops = append(ops, chunks(set, false, elems)...)
 		p.sets[ports] = true
 	}
-	p.target, p.protos = t, protos
+	p.target, p.protos, p.ruled = t, protos, true
 	for _, k := range []setKind{ban4, ban6, net4, net6} {
 		if p.sets[k] {
 			ops = append(ops, t.rules(p.ref(k), protos)...)
@@ -213,9 +225,7 @@ func (p *place) netsGroup(k setKind, prefixes []netip.Prefix, w *wish, now time.
 	}
 	if !p.sets[k] {
 		ops = append(ops, addSet{set})
-		if p.target.Jail != "" {
-			ops = append(ops, p.target.rules(set, p.protos)...)
-		}
+		ops = append(ops, p.target.rules(set, p.protos)...)
 		p.sets[k] = true
 	}
 	n := p.nets[k]

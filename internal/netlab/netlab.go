@@ -153,7 +153,8 @@ func (n *Node) Sysctl(key, value string) {
 }
 
 // wire joins n to the host by a veth pair. The host's side has full-length addresses and one
-// route for each of n's, so that networks of several nodes may overlap.
+// route for each of n's, so that networks of several nodes may overlap. It waits until the
+// wire carries packets: until then everything would seem dead.
 func (l *Lab) wire(n *Node, addrs []string) error {
 	err := l.Host.links(func(h *netlink.Handle) error {
 		attrs := netlink.NewLinkAttrs()
@@ -163,6 +164,7 @@ func (l *Lab) wire(n *Node, addrs []string) error {
 	if err != nil {
 		return fmt.Errorf("add veth pair: %w", err)
 	}
+	var gateways []netip.Addr
 	for _, text := range addrs {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
@@ -170,6 +172,7 @@ func (l *Lab) wire(n *Node, addrs []string) error {
 		}
 		n.addrs = append(n.addrs, p.Addr())
 		gateway := p.Masked().Addr().Next()
+		gateways = append(gateways, gateway)
 		l.Host.addrs = append(l.Host.addrs, gateway)
 		own := netip.PrefixFrom(p.Addr(), p.Addr().BitLen())
 		if err := l.Host.attach(n.Device(), netip.PrefixFrom(gateway, gateway.BitLen()), own, netip.Addr{}); err != nil {
@@ -182,6 +185,9 @@ func (l *Lab) wire(n *Node, addrs []string) error {
 		if err := n.attach("eth0", p, everywhere, gateway); err != nil {
 			return fmt.Errorf("address %s: %w", text, err)
 		}
+	}
+	for _, gateway := range gateways {
+		n.Refused("tcp", netip.AddrPortFrom(gateway, 1).String())
 	}
 	return nil
 }

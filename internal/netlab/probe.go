@@ -172,25 +172,28 @@ func (n *Node) Dead(network, addr string) {
 // for udp; both are ECONNREFUSED to the client.
 func (n *Node) Refused(network, addr string) {
 	n.t.Helper()
-	if err := n.probe(network, addr, patience); !errors.Is(err, unix.ECONNREFUSED) {
+	if err := n.persist(network, addr); !errors.Is(err, unix.ECONNREFUSED) {
 		n.t.Fatalf("netlab: %s at %s %s: want connection refused, got: %v", n.Name, network, addr, err)
 	}
 }
 
-// Returns ends the test unless an echo server answers at addr before patience
-// runs out; it knocks again and again, as clients do, and each knock blocks on the network.
+// Returns ends the test unless an echo server that was dead answers before patience runs out.
 func (n *Node) Returns(network, addr string) {
 	n.t.Helper()
-	var err error
+	if err := n.persist(network, addr); err != nil {
+		n.t.Fatalf("netlab: %s still cannot reach %s %s: %v", n.Name, network, addr, err)
+	}
+}
+
+// persist knocks again and again, as clients do, until there is an answer or a refusal; each
+// knock blocks on the network.
+func (n *Node) persist(network, addr string) (err error) {
 	for end := time.Now().Add(patience); time.Now().Before(end); {
-		if err = n.probe(network, addr, silence); err == nil {
-			return
-		}
-		if !isTimeout(err) {
-			break
+		if err = n.probe(network, addr, silence); err == nil || !isTimeout(err) {
+			return err
 		}
 	}
-	n.t.Fatalf("netlab: %s still cannot reach %s %s: %v", n.Name, network, addr, err)
+	return err
 }
 
 func (n *Node) probe(network, addr string, limit time.Duration) error {
