@@ -48,7 +48,7 @@ func startDaemon(name string, cmd *exec.Cmd) (*daemon, error) {
 		_ = read.Close()
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	go func() { defer read.Close(); d.out.read(read) }()
+	go func() { d.out.read(read); _ = read.Close() }()
 	return d, nil
 }
 
@@ -77,8 +77,7 @@ func startReady(name, dir string, cmd *exec.Cmd, atMost time.Duration) (*daemon,
 	if err != nil {
 		return nil, fmt.Errorf("listen for the readiness of %s: %w", name, err)
 	}
-	defer os.Remove(path)
-	defer conn.Close()
+	defer func() { _, _ = conn.Close(), os.Remove(path) }()
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}

@@ -175,7 +175,7 @@ func newKey() (key, error) {
 	if err != nil {
 		return key{}, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	file := filepath.Join(dir, "key")
