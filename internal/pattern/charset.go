@@ -1,0 +1,188 @@
+package pattern
+
+import (
+	"unicode"
+	"unicode/utf8"
+)
+
+// category is a class escape inside of an expression.
+type category uint8
+
+const (
+	catNone category = iota
+	catDigit
+	catNotDigit
+	catSpace
+	catNotSpace
+	catWord
+	catNotWord
+)
+
+// item is one member of a set: a range of code points, or a category.
+type item struct {
+	lo, hi rune
+	cat    category
+}
+
+func categoryOf(escape rune) (item, bool) {
+	switch escape {
+	case 'd':
+		return item{cat: catDigit}, true
+	case 'D':
+		return item{cat: catNotDigit}, true
+	case 's':
+		return item{cat: catSpace}, true
+	case 'S':
+		return item{cat: catNotSpace}, true
+	case 'w':
+		return item{cat: catWord}, true
+	case 'W':
+		return item{cat: catNotWord}, true
+	}
+	return item{}, false
+}
+
+// The classes as Python's str methods have them: isdecimal, isspace (which is more than
+// Unicode's White_Space: the separators 0x1c-0x1f too), isalnum or underscore.
+
+func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
+
+func isWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
+
+func (c category) has(r rune, ascii bool) bool {
+	known := !ascii || r < utf8.RuneSelf
+	switch c {
+	case catDigit, catNotDigit:
+		return (known && unicode.IsDigit(r)) != (c == catNotDigit)
+	case catSpace, catNotSpace:
+		// Python's ASCII table of blanks lacks the separators.
+		return (known && isSpace(r) && !(ascii && r >= 0x1c && r <= 0x1f)) != (c == catNotSpace)
+	default:
+		return (known && isWord(r)) != (c == catNotWord)
+	}
+}
+
+// reach says what a set does with all code points above ASCII, where that is one answer.
+type reach uint8
+
+const (
+	someHigh reach = iota
+	allHigh
+	noHigh
+)
+
+// charset is a set ready for matching. Immutable once made.
+type charset struct {
+	table [utf8.RuneSelf]bool
+	high  reach
+	items []item
+	neg   bool
+	fold  bool
+	ascii bool
+}
+
+func newCharset(items []item, neg bool, f flag) *charset {
+	c := &charset{items: items, neg: neg, fold: f&flagI != 0, ascii: f&flagA != 0}
+	for r := range rune(utf8.RuneSelf) {
+		c.table[r] = c.has(r)
+	}
+	c.high = noHigh
+	if neg {
+		c.high = allHigh
+	}
+	for _, it := range items {
+		if it.cat != catNone || it.hi >= utf8.RuneSelf || c.fold && !c.ascii {
+			c.high = someHigh
+		}
+	}
+	return c
+}
+
+// anyChar is the set of "." .
+func anyChar(f flag) *charset {
+	if f&flagS != 0 {
+		return newCharset(nil, true, 0)
+	}
+	return newCharset([]item{{lo: '\n', hi: '\n'}}, true, 0)
+}
+
+// setOf gives the set of a node that matches one code point.
+func setOf(n *node) *charset {
+	switch n.op {
+	case nAny:
+		return anyChar(n.flags)
+	case nLit:
+		return newCharset([]item{{lo: n.r, hi: n.r}}, false, n.flags)
+	}
+	return newCharset(n.set, n.neg, n.flags)
+}
+
+// has reports whether r belongs to the set. With IGNORECASE Python lowers the text's character
+// and asks whether the set holds one that lowers to the same, or to an equivalent of it.
+func (c *charset) has(r rune) bool {
+	if !c.fold {
+		return c.listed(r) != c.neg
+	}
+	low := lower(r, c.ascii)
+	for _, x := range c.items {
+		if x.cat != catNone && x.cat.has(low, c.ascii) {
+			return !c.neg
+		}
+	}
+	return caseVariants(low, c.ascii, c.inRanges) != c.neg
+}
+
+func (c *charset) listed(r rune) bool {
+	for _, x := range c.items {
+		if x.cat != catNone && x.cat.has(r, c.ascii) {
+			return true
+		}
+	}
+	return c.inRanges(r)
+}
+
+func (c *charset) inRanges(r rune) bool {
+	for _, x := range c.items {
+		if x.cat == catNone && x.lo <= r && r <= x.hi {
+			return true
+		}
+	}
+	return false
+}
+
+// width gives how many bytes of text at pos the set's one code point takes, 0: no match.
+func (c *charset) width(text string, pos int) int {
+	if pos >= len(text) {
+		return 0
+	}
+	if b := text[pos]; b < utf8.RuneSelf {
+		if c.table[b] {
+			return 1
+		}
+		return 0
+	}
+	return c.highWidth(text, pos)
+}
+
+func (c *charset) highWidth(text string, pos int) int {
+	if c.high == noHigh {
+		return 0
+	}
+	r, w := utf8.DecodeRuneInString(text[pos:])
+	if c.high == allHigh || c.has(r) {
+		return w
+	}
+	return 0
+}
+
+// begin adds to f the bytes that a match can begin with.
+func (c *charset) begin(f *firstSet) {
+	for b, in := range c.table {
+		if in {
+			f.add(byte(b))
+		}
+	}
+	if c.high != noHigh {
+		f.bits[2], f.bits[3] = ^uint64(0), ^uint64(0)
+	}
+}

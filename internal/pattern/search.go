@@ -1,0 +1,72 @@
+package pattern
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Search finds the leftmost match as Python's re.search does. The spans are byte offsets into
+// text, two per group, -1 for a group that took no part; they are valid until mem is used
+// again. nil: no match. The error is ErrBudget or nil. The text should be valid UTF-8
+// (DecodeUTF8 makes it so); a wrong byte counts as one U+FFFD.
+func (re *Regexp) Search(mem *Memory, text string) (spans []int32, err error) {
+	p := re.prog
+	mem.Steps = 0
+	if p.anchored && !p.first.at(text, 0) || p.prefix != "" && !strings.Contains(text, p.prefix) {
+		return nil, nil
+	}
+	mem.reset(p, text)
+	ok, err := mem.searchFrom()
+	mem.text = "" // the line must not be kept alive by an idle memory
+	if !ok {
+		return nil, err
+	}
+	return mem.caps, nil
+}
+
+func (m *Memory) searchFrom() (bool, error) {
+	for start := 0; start <= len(m.text); {
+		start = m.candidate(start)
+		if start < 0 {
+			return false, nil
+		}
+		m.stack, m.bar = m.stack[:0], -1
+		if ok, err := m.run(start); ok || err != nil {
+			return ok, err
+		}
+		if m.prog.anchored {
+			return false, nil
+		}
+		w := 1
+		if start < len(m.text) && m.text[start] >= utf8.RuneSelf {
+			_, w = utf8.DecodeRuneInString(m.text[start:])
+		}
+		start += w
+	}
+	return false, nil
+}
+
+// candidate gives the next place from start on where a match can begin, -1: none.
+func (m *Memory) candidate(start int) int {
+	p := m.prog
+	if p.anchored {
+		return start
+	}
+	if p.prefix != "" {
+		i := strings.Index(m.text[start:], p.prefix)
+		if i < 0 {
+			return -1
+		}
+		return start + i
+	}
+	for ; start < len(m.text); start++ {
+		// Only first bytes of characters: the middle of one is no position.
+		if p.first.has(m.text[start]) && utf8.RuneStart(m.text[start]) {
+			return start
+		}
+	}
+	if p.first.end {
+		return start
+	}
+	return -1
+}
