@@ -21,6 +21,7 @@ type Intent struct {
 	Ban    string        // ban id; empty: the family was started (actionstart)
 	Undo   Command       // actionunban of that ban, actionstop of that family
 	Flush  Command       // of a start: actionflush, empty where the action has none
+	Print  string        // fingerprint of the action's properties: only an equal action takes over
 	Boot   string        // boot id of the kernel it was done under
 	Limit  time.Duration // time limit of the undo commands
 	Ran    bool          // the command ended well; false: it may have run, or half of it

@@ -12,8 +12,8 @@ import (
 // Intend writes down what is about to be done, before it is done, and returns its number.
 func (s *Store) Intend(ctx context.Context, i event.Intent) (int64, error) {
 	result, err := s.db.ExecContext(ctx, `INSERT INTO intent
-		(jail, action, file, family, ban, undo, flush, boot, limit_us, ran) VALUES (?,?,?,?,?,?,?,?,?,?)`,
-		i.Jail, i.Action, i.File, i.Family, i.Ban, encode(i.Undo), encode(i.Flush), i.Boot, i.Limit.Microseconds(), i.Ran)
+		(jail, action, file, family, ban, undo, flush, print, boot, limit_us, ran) VALUES (?,?,?,?,?,?,?,?,?,?,?)`,
+		i.Jail, i.Action, i.File, i.Family, i.Ban, encode(i.Undo), encode(i.Flush), i.Print, i.Boot, i.Limit.Microseconds(), i.Ran)
 	if err != nil {
 		return 0, fmt.Errorf("write down intent: %w", err)
 	}
@@ -47,7 +47,7 @@ func (s *Store) Done(ctx context.Context, ids ...int64) error {
 // Pending lists the intents that are not struck out, in the order they were written.
 func (s *Store) Pending(ctx context.Context) ([]event.Intent, error) {
 	all, err := query(ctx, s.db, scanIntent, `SELECT number, jail, action, file, family, ban, undo, flush,
-		boot, limit_us, ran FROM intent ORDER BY number`)
+		print, boot, limit_us, ran FROM intent ORDER BY number`)
 	if err != nil {
 		return nil, fmt.Errorf("read intents: %w", err)
 	}
@@ -58,7 +58,7 @@ func scanIntent(rows *sql.Rows) (event.Intent, error) {
 	var i event.Intent
 	var undo, flush sql.NullString
 	var limit int64
-	err := rows.Scan(&i.ID, &i.Jail, &i.Action, &i.File, &i.Family, &i.Ban, &undo, &flush, &i.Boot, &limit, &i.Ran)
+	err := rows.Scan(&i.ID, &i.Jail, &i.Action, &i.File, &i.Family, &i.Ban, &undo, &flush, &i.Print, &i.Boot, &limit, &i.Ran)
 	if err != nil {
 		return i, err
 	}

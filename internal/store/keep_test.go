@@ -144,7 +144,7 @@ func TestJournal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gaol.db")
 	s := open(t, path)
 	start := event.Intent{Jail: "sshd", Action: "iptables", File: "/etc/fail2ban/action.d/iptables.conf", Family: "inet4",
-		Undo: event.Command{Script: "stop\nit"}, Flush: event.Command{Script: "flush"}, Boot: "b", Limit: time.Minute}
+		Undo: event.Command{Script: "stop\nit"}, Flush: event.Command{Script: "flush"}, Print: "p", Boot: "b", Limit: time.Minute}
 	ban := event.Intent{Jail: "sshd", Action: "iptables", Ban: "x\x00y",
 		Undo: event.Command{Script: "unban $f2bV_ip", Values: []string{"$(reboot) \"'\n\x00"}}}
 	for _, i := range []*event.Intent{&start, &ban} {
