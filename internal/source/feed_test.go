@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -175,9 +176,7 @@ func logPath(t *testing.T) string { return filepath.Join(t.TempDir(), "auth.log"
 // numbered gives n lines, so that each is a line of its own.
 func numbered(from, n int) (text string, lines []string) {
 	for i := range n {
-		l := fmt.Sprintf("line %d", from+i)
-		lines = append(lines, l)
-		text += l + "\n"
+		lines = append(lines, fmt.Sprintf("line %d", from+i))
 	}
-	return text, lines
+	return strings.Join(lines, "\n") + "\n", lines
 }
