@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,8 +34,10 @@ var errTime = errors.New("expected seconds or numbers with units such as 600, 10
 // Seconds reads fail2ban's time grammar (§3): sums of numbers with unit suffixes, juxtaposition
 // adds, + - * / and parentheses work, case does not matter. -1 means for ever to who reads it.
 func Seconds(text string) (float64, error) {
-	p := &timeParser{tokens: timeToken.FindAllString(strings.ToLower(text), -1)}
-	if rest := timeToken.ReplaceAllString(strings.ToLower(text), ""); strings.TrimSpace(rest) != "" || len(p.tokens) == 0 {
+	low, _, _ := strings.Cut(strings.ToLower(text), "#") // fail2ban has Python evaluate it, comment and all
+	p := &timeParser{tokens: timeToken.FindAllString(low, -1)}
+	rest := strings.TrimSpace(timeToken.ReplaceAllString(low, ""))
+	if rest != "" || len(p.tokens) == 0 || p.pointAmiss() {
 		return 0, fmt.Errorf("read time %q: %w", text, errTime)
 	}
 	v, err := p.sum()
@@ -44,15 +47,26 @@ func Seconds(text string) (float64, error) {
 	if err != nil || math.IsInf(v, 0) || math.IsNaN(v) {
 		return 0, fmt.Errorf("read time %q: %w", text, errTime)
 	}
-	return v, nil
+	return v + 0, nil // never -0
 }
 
 // timeToken is a number with its unit (a blank may stand between) or an operator.
-var timeToken = regexp.MustCompile(`(?:\d+\.\d*|\.\d+|\d+)\s*[a-z]*|[-+*/()]`)
+var timeToken = regexp.MustCompile(`(?:\d+\.\d+|\.\d+)\s*[a-z]*|\d+\.|\d+\s*[a-z]*|[-+*/()]`)
 
 type timeParser struct {
 	tokens []string
 	i      int
+}
+
+// pointAmiss finds .5 right behind another number, which fail2ban reads in ways nobody means
+// (10d.5 is 864005 to it).
+func (p *timeParser) pointAmiss() bool {
+	for i, t := range p.tokens {
+		if i > 0 && t[0] == '.' && !strings.ContainsAny(p.tokens[i-1], "-+*/()") {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *timeParser) peek() string {
@@ -82,67 +96,67 @@ func (p *timeParser) sum() (float64, error) {
 	return 0, err
 }
 
+// product applies a unit as one more factor, so that 1d/2h is 1d / 2 * 1h, as in fail2ban.
 func (p *timeParser) product() (float64, error) {
-	v, err := p.factor()
+	v, unit, err := p.factor()
+	v *= unit
 	for err == nil && (p.peek() == "*" || p.peek() == "/") {
 		op := p.peek()
 		p.i++
 		var next float64
-		next, err = p.factor()
+		next, unit, err = p.factor()
 		switch {
 		case op == "*":
-			v *= next
+			v *= next * unit
 		case next == 0:
 			return 0, errTime
 		default:
-			v /= next
+			v = v / next * unit
 		}
 	}
 	return v, err
 }
 
-func (p *timeParser) factor() (float64, error) {
+// factor is a number and its unit in seconds.
+func (p *timeParser) factor() (v, unit float64, err error) {
 	t := p.peek()
 	p.i++
 	switch t {
-	case "":
-		return 0, errTime
+	case "", "*", "/", ")":
+		return 0, 1, errTime
 	case "-":
-		v, err := p.factor()
-		return -v, err
+		v, unit, err = p.factor()
+		return -v, unit, err
 	case "+":
 		return p.factor()
 	case "(":
-		v, err := p.sum()
+		v, err = p.sum()
 		if err == nil && p.peek() != ")" {
 			err = errTime
 		}
 		p.i++
-		return v, err
-	case "*", "/", ")":
-		return 0, errTime
+		return v, 1, err
 	}
 	return timeNumber(t)
 }
 
-func timeNumber(t string) (float64, error) {
+func timeNumber(t string) (v, unit float64, err error) {
+	t = strings.TrimSuffix(t, ".")
 	digits := strings.TrimRight(t, "abcdefghijklmnopqrstuvwxyz \t\n")
 	name := strings.TrimSpace(t[len(digits):])
 	if len(digits) > 1 && digits[0] == '0' && !strings.Contains(digits, ".") && strings.Trim(digits, "0") != "" {
-		return 0, errTime // Python takes 010 for a botched octal
+		return 0, 1, errTime // Python takes 010 for a botched octal
 	}
-	v, err := strconv.ParseFloat(digits, 64)
+	v, err = strconv.ParseFloat(digits, 64)
 	if err != nil || name == "" {
-		return v, err
+		return v, 1, err
 	}
 	for _, u := range units() {
-		for n := range strings.FieldsSeq(u.names) {
-			if n == name {
-				return v * u.seconds, nil
-			}
+		if slices.Contains(strings.Fields(u.names), name) {
+			return v, u.seconds, nil
 		}
 	}
-	return 0, errTime
+	return 0, 1, errTime
 }
 
 // duration is Seconds as a Duration; every negative time means for ever and becomes -1s.
