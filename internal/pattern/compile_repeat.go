@@ -152,7 +152,10 @@ func (c *compiler) upTo(n, body *node, times int) {
 	if n.mode == possessive {
 		// Behind the last iteration no barrier is open; the heads come out inside of one.
 		over := c.emit(inst{op: opJmp})
-		defer func() { c.at(over).x = c.emit(inst{op: opAtomicEnd}) + 1 }()
+		defer func() {
+			end := c.emit(inst{op: opAtomicEnd})
+			c.at(over).x = end + 1
+		}()
 	}
 	for i, h := range heads {
 		c.choose(h, firsts[i], c.here(), n.mode)
