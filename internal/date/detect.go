@@ -1,6 +1,7 @@
 package date
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -60,7 +61,7 @@ type Detector struct {
 func NewDetector(t *Templates) *Detector {
 	d := &Detector{zone: t.zone, last: -1, list: make([]entry, len(t.list))}
 	for i := range t.list {
-		d.list[i].template = t.list[i]
+		d.list[i] = entry{template: t.list[i], distance: math.MaxInt32}
 	}
 	return d
 }
@@ -83,7 +84,7 @@ func (d *Detector) Find(text string, now time.Time) (s Stamp, matched bool) {
 		if t := &d.list[d.last]; t.anchored && t.scan != nil {
 			f := unset()
 			if start, end, v := t.scan(text, &f); v == yes {
-				d.use(found{at: d.last, end: len(text)}, text, now)
+				d.use(found{at: d.last}, text, now)
 				return d.stamp(d.list[d.last].template, start, end, &f, now), true
 			}
 		}
@@ -182,14 +183,14 @@ func (d *Detector) final(m found) bool {
 
 // use counts the match and moves the template up the list (§2.7, step 3).
 func (d *Detector) use(m found, text string, now time.Time) {
-	t := &d.list[m.at]
+	t, again := &d.list[m.at], m.at == d.last
 	t.hits++
 	t.distance, t.lastUsed = m.start, now
 	d.last, d.start, d.end = m.at, m.start, m.end
 	if !t.anchored {
 		d.before, d.after = byteAt(text, m.start-1), byteAt(text, m.end)
 	}
-	if m.at > 0 {
+	if m.at > 0 && !again {
 		d.bubble(m.at, now)
 	}
 }
@@ -197,15 +198,15 @@ func (d *Detector) use(m found, text string, now time.Time) {
 // unusedFor is how long a template must not have been seen to lose its place.
 const unusedFor = 300 * time.Second
 
+// bubble moves a template that another was used before of up the list.
 func (d *Detector) bubble(at int, now time.Time) {
 	rank := d.list[at].rank()
 	to := slices.IndexFunc(d.list, func(e entry) bool { return e.hits == 0 })
 	if to < 0 || to > at {
 		to = at / 2
 	}
-	if d.list[to].rank() > rank && d.list[to].lastUsed.After(now.Add(-unusedFor)) {
-		to = at - 1
-		if d.list[to].rank() > rank && d.list[to].lastUsed.After(now.Add(-unusedFor)) {
+	if !d.yields(to, rank, now) {
+		if to = at - 1; !d.yields(to, rank, now) {
 			return
 		}
 	}
@@ -213,4 +214,9 @@ func (d *Detector) bubble(at int, now time.Time) {
 	copy(d.list[to+1:at+1], d.list[to:at])
 	d.list[to] = e
 	d.last = to
+}
+
+// yields reports whether the template there gives its place to one of the rank.
+func (d *Detector) yields(at int, rank float64, now time.Time) bool {
+	return rank > d.list[at].rank() || !d.list[at].lastUsed.After(now.Add(-unusedFor))
 }

@@ -18,6 +18,15 @@ type Options struct {
 type Templates struct {
 	list []*template
 	zone *time.Location
+	sets bool // a line named a set of templates
+}
+
+// Shown is how reports call the datepattern: by its first template, or as the default ones.
+func (t *Templates) Shown() string {
+	if t.sets || len(t.list) == 0 {
+		return "Default Detectors"
+	}
+	return t.list[0].name
 }
 
 // Parse reads the option datepattern (§2.6): one template per line, "" for the default list.
@@ -39,13 +48,14 @@ func Parse(datepattern string, o Options) (*Templates, error) {
 			return nil, fmt.Errorf("read datepattern %q: %w", line, err)
 		}
 	}
-	return &Templates{list: p.list, zone: o.Zone}, nil
+	return &Templates{list: p.list, zone: o.Zone, sets: p.sets}, nil
 }
 
 type parser struct {
 	year int
 	seen map[string]bool
 	list []*template
+	sets bool
 }
 
 var errTwice = errors.New("this template is already in the list: remove one of the two lines")
@@ -94,18 +104,25 @@ func (p *parser) single(line string) (*template, error) {
 	return newTemplate(line, p.year)
 }
 
-// addLineBegin adds the defaults bound to the line's start, those that are so anyway where all.
+// addLineBegin adds the defaults bound to the line's start and, where all, behind them those that
+// are so anyway.
 func (p *parser) addLineBegin(all bool) error {
+	p.sets = true
+	var anyway []string
 	for _, d := range defaults() {
-		bound := strings.HasPrefix(d, "^") || strings.HasPrefix(d, "{^LN-BEG}")
-		if bound && !all {
+		if strings.HasPrefix(d, "^") || strings.HasPrefix(d, "{^LN-BEG}") {
+			anyway = append(anyway, d)
 			continue
 		}
-		weight := 1.0
-		if !bound {
-			d, weight = "{^LN-BEG}"+d, 100
+		if err := p.addDefault("{^LN-BEG}"+d, 100); err != nil {
+			return err
 		}
-		if err := p.addDefault(d, weight); err != nil {
+	}
+	if !all {
+		return nil
+	}
+	for _, d := range anyway {
+		if err := p.addDefault(d, 1); err != nil {
 			return err
 		}
 	}
@@ -114,6 +131,7 @@ func (p *parser) addLineBegin(all bool) error {
 
 // addSet adds a line once for each default, the default in the place of {DATE}.
 func (p *parser) addSet(line string) error {
+	p.sets = true
 	at := strings.Index(strings.ToUpper(line), "{DATE}")
 	before, after := line[:at], line[at+len("{DATE}"):]
 	for _, d := range defaults() {
