@@ -71,6 +71,7 @@ type Action struct {
 	order    []string           // families in the order they were started
 	starts   map[string]int64   // family → intent of its start, which may have failed
 	placed   map[string]*placed // bans that have, or may have, an actionban behind them
+	last     uint64             // number of the ban placed last
 	boot     string
 	run      func(ctx context.Context, c event.Command, limit time.Duration) (output string, err error)
 }
@@ -83,6 +84,7 @@ type family struct {
 // placed is a ban whose actionban was run, perhaps in vain.
 type placed struct {
 	ban     event.Ban
+	number  uint64 // in order of placing
 	family  string
 	intent  int64
 	inPlace bool           // false: it failed, or the rules around it were lost since
@@ -109,7 +111,10 @@ func New(s Spec, o Options) (*Action, error) {
 			if err != nil {
 				return nil, fmt.Errorf("prepare %s of action %s in jail %s: %w", op, s.Name, s.Jail, err)
 			}
-			a.scripts[fam][op] = strings.TrimSpace(script)
+			if strings.TrimSpace(script) == "" {
+				script = "" // blank: no command
+			}
+			a.scripts[fam][op] = script
 		}
 	}
 	return a, nil

@@ -1,9 +1,11 @@
 package action
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -72,7 +74,7 @@ func (a *Action) noteBan(ctx context.Context, p *placed, restored bool) error {
 	if old := a.placed[p.ban.ID]; old != nil {
 		p.intent = old.intent
 	}
-	a.placed[p.ban.ID] = p
+	a.place(p)
 	if a.opts.Journal == nil || p.intent != 0 {
 		return nil
 	}
@@ -290,19 +292,16 @@ func (a *Action) noteStart(ctx context.Context, fam string) (err error) {
 	return err
 }
 
-// inOrder are the placed bans by time of writing, so that runs are alike.
+// inOrder are the placed bans, oldest first.
 func (a *Action) inOrder() []*placed {
-	var all []*placed
-	for _, p := range a.placed {
-		all = append(all, p)
-	}
-	slices.SortFunc(all, func(x, y *placed) int {
-		if x.intent != y.intent {
-			return int(x.intent - y.intent)
-		}
-		return x.ban.Start.Compare(y.ban.Start)
-	})
-	return all
+	return slices.SortedFunc(maps.Values(a.placed), func(x, y *placed) int { return cmp.Compare(x.number, y.number) })
+}
+
+// place remembers a ban.
+func (a *Action) place(p *placed) {
+	a.last++
+	p.number = a.last
+	a.placed[p.ban.ID] = p
 }
 
 func (a *Action) ran(ctx context.Context, intent int64) error {

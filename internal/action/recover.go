@@ -37,7 +37,7 @@ func (a *Action) Recover(ctx context.Context, intents []event.Intent, inForce fu
 		case i.Ran && inForce(i.Ban) && a.placed[i.Ban] == nil:
 			a.started[i.Family].banned = true
 			undo := i.Undo
-			a.placed[i.Ban] = &placed{ban: event.Ban{ID: i.Ban}, family: i.Family, intent: i.ID, inPlace: true, undo: &undo}
+			a.place(&placed{ban: event.Ban{ID: i.Ban}, family: i.Family, intent: i.ID, inPlace: true, undo: &undo})
 		default:
 			stale = append(stale, i)
 		}
