@@ -153,14 +153,15 @@ func (a *Action) name(jail string, s *spec, params map[string]Value) []string {
 	return keys
 }
 
-// initial adds [Init] to the properties, where the parameters do not override it.
+// initial adds [Init] to the properties, where the parameters do not override it. A parameter
+// stands for both families, unless the other is given as key?family=... too (§0).
 func (a *Action) initial(p *parts) error {
 	sect := p.doc.sections[initial]
 	if sect == nil {
 		return nil
 	}
 	for _, key := range sect.order {
-		if _, given := a.Props[key]; given {
+		if _, given := a.Props[key]; given || p.overridden(key) {
 			continue
 		}
 		v, ok, err := p.init(key)
@@ -174,14 +175,26 @@ func (a *Action) initial(p *parts) error {
 	return nil
 }
 
-// hasVariant says whether the file gives tag another value per family, so that only run time
-// knows which one is meant.
+// overridden says whether key is a conditional of [Init] whose plain name is a parameter.
+func (p *parts) overridden(key string) bool {
+	plain, _, cond := strings.Cut(key, "?")
+	_, given := p.params[plain]
+	return cond && given
+}
+
+// hasVariant says whether tag has another value per family, so that only run time knows which
+// one is meant.
 func (p *parts) hasVariant(tag string) bool {
+	for key := range p.params {
+		if strings.HasPrefix(key, tag+"?") {
+			return true
+		}
+	}
 	s := p.doc.sections[initial]
 	if s == nil {
 		return false
 	}
-	return slices.ContainsFunc(s.order, func(k string) bool { return strings.HasPrefix(k, tag+"?") })
+	return slices.ContainsFunc(s.order, func(k string) bool { return strings.HasPrefix(k, tag+"?") && !p.overridden(k) })
 }
 
 // actionDoc reads action.d/NAME; the native action has a file in the binary for directories

@@ -30,15 +30,18 @@ func Dump(c *Config) []Command {
 
 func dumpGlobal(g Global) []Command {
 	var out []Command
-	for _, key := range []string{"syslogsocket", "loglevel", "logtarget", "allowipv6", "dbfile", "dbmaxmatches", "dbpurgeage"} {
+	for _, d := range [][2]string{{"syslogsocket", "auto"}, {"loglevel", "INFO"}, {"logtarget", "/var/log/fail2ban.log"}, {"allowipv6", "auto"},
+		{"dbfile", "/var/lib/fail2ban/fail2ban.sqlite3"}, {"dbmaxmatches", ""}, {"dbpurgeage", "1d"}} {
+		key, value := d[0], d[1]
 		v, set := g.Options[key]
 		switch {
-		case key == "dbmaxmatches":
+		case key == "dbmaxmatches" && set:
 			out = append(out, Command{"set", key, g.DBMaxMatches})
+		case key == "dbmaxmatches":
 		case set:
 			out = append(out, Command{"set", key, v.Text()})
-		case key == "allowipv6":
-			out = append(out, Command{"set", key, g.AllowIPv6})
+		default:
+			out = append(out, Command{"set", key, value})
 		}
 	}
 	return out
@@ -110,12 +113,11 @@ func (j *Jail) dumpOptions(set func(...any)) {
 		case "ignoreself", "bantime.increment", "bantime.overalljails":
 			set(key, truth(v.Text()))
 		case "ignoreip":
-			if args := []any{"addignoreip"}; len(j.IgnoreIP) > 0 {
-				for _, ip := range j.IgnoreIP {
-					args = append(args, ip)
-				}
-				set(args...)
+			args := []any{"addignoreip"}
+			for _, ip := range j.IgnoreIP {
+				args = append(args, ip)
 			}
+			set(args...)
 		default:
 			set(key, v.Text())
 		}

@@ -170,6 +170,11 @@ func (r *jailReader) read() {
 	r.readLogs()
 	j.SystemdIfNoLogs = r.bool("systemd_if_nologs", true)
 	j.Port, j.Protocol, j.Chain = r.text("port", ""), r.text("protocol", ""), r.text("chain", "")
+	for _, key := range jailWords() { // what actions may refer to, and later issues read
+		if _, done := j.Options[key]; !done && key != "action" {
+			r.value(key)
+		}
+	}
 	j.BlockType, j.Container, j.Prefix = r.text("blocktype", ""), r.text("container", ""), r.text("prefix", "")
 	r.readActions()
 }

@@ -93,6 +93,12 @@ func normal(t *testing.T, lines []string) []string {
 	return out
 }
 
+// newer names the actions in which gaol follows a newer fail2ban than the installed one: there
+// a parameter replaces the values of both families (§0).
+func newer(command string) bool {
+	return strings.HasPrefix(command, `["multi-set" "pass2allow-ftp" "action"`)
+}
+
 func compare(t *testing.T, got, want []string) {
 	t.Helper()
 	got, want = normal(t, got), normal(t, want)
@@ -104,7 +110,7 @@ func compare(t *testing.T, got, want []string) {
 		if i < len(want) {
 			w = want[i]
 		}
-		if g != w {
+		if g != w && !newer(w) {
 			at := max(0, samePrefix(g, w)-120)
 			t.Fatalf("command %d of %d differs: %.60s\n ours     ...%.300s\n fail2ban ...%.300s", i, len(want), w, g[min(at, len(g)):], w[min(at, len(w)):])
 		}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -65,40 +66,69 @@ func (c chars) value(from, to int) Value {
 }
 
 // splitActions cuts the value of action = at blanks and newlines outside brackets and quotes,
-// which is where fail2ban starts the next action (§1.4).
+// which is where fail2ban starts the next action (§1.4). A [...] behind a blank still belongs to
+// the action in front of it.
 func splitActions(v Value) []Value {
 	c := runes(v)
-	var out []Value
-	start, depth, quoted := -1, 0, rune(0)
-	for i, r := range c.text {
-		switch {
-		case quoted != 0:
-			if r == quoted {
-				quoted = 0
+	var spans [][2]int
+	start, depth := -1, 0
+	for i := 0; i <= len(c.text); i++ {
+		if i == len(c.text) || depth == 0 && unicode.IsSpace(c.text[i]) {
+			if start >= 0 {
+				spans = append(spans, [2]int{start, i})
 			}
-		case depth > 0 && (r == '"' || r == '\''):
-			quoted = r
-		case r == '[':
-			depth++
-		case r == ']' && depth > 0:
-			depth--
-		}
-		blank := unicode.IsSpace(r) && depth == 0
-		if blank && start >= 0 {
-			out = append(out, c.value(start, i))
 			start = -1
+			continue
 		}
-		if !blank && start < 0 {
+		if start < 0 {
 			start = i
 		}
+		switch end := c.quoteEnd(i); {
+		case depth > 0 && end > 0:
+			i = end
+		case c.text[i] == '[':
+			depth++
+		case c.text[i] == ']' && depth > 0:
+			depth--
+		}
 	}
-	if start >= 0 {
-		out = append(out, c.value(start, len(c.text)))
+	var out []Value
+	for i, s := range spans {
+		if i+1 < len(spans) && c.text[spans[i+1][0]] == '[' {
+			spans[i+1][0] = s[0]
+			continue
+		}
+		out = append(out, c.value(s[0], s[1]))
 	}
 	return out
 }
 
-var paramKey = regexp.MustCompile(`^[\w.-]+(\?[\w.-]+=[\w.-]+)?$`)
+// quoteEnd is the place of the quote that closes the one at i; 0 when i does not open a quoted
+// value. An unclosed quote is text, and so is one that only a quote of another group would close.
+func (c chars) quoteEnd(i int) int {
+	if c.text[i] != '"' && c.text[i] != '\'' {
+		return 0
+	}
+	before := i - 1
+	for before >= 0 && unicode.IsSpace(c.text[before]) {
+		before--
+	}
+	if before < 0 || c.text[before] != '=' {
+		return 0
+	}
+	end := i + 1
+	for end < len(c.text) && c.text[end] != c.text[i] {
+		end++
+	}
+	rest := strings.TrimSpace(string(c.text[min(end+1, len(c.text)):]))
+	follows := strings.HasPrefix(rest, ",") || strings.HasPrefix(rest, "]")
+	if end == len(c.text) || !follows && slices.Contains(c.text[i:end], ']') {
+		return 0
+	}
+	return end
+}
+
+var paramKey = regexp.MustCompile(`^[\pL\pN_.-]+(\?[\w.-]+=[\w.-]+)?$`)
 
 // parseSpec reads one NAME[...][...] (§1.4). Later duplicates of a parameter win.
 func parseSpec(v Value) (*spec, *Problem) {
@@ -161,6 +191,7 @@ func (r *specReader) group() *Problem {
 		switch r.peek() {
 		case ']':
 			r.i++
+			r.skip()
 			return nil
 		case ',':
 			r.i++
@@ -203,25 +234,21 @@ func (r *specReader) param() *Problem {
 }
 
 func (r *specReader) value() (Value, *Problem) {
-	if q := r.peek(); q == '"' || q == '\'' {
-		return r.quoted(q)
-	}
 	from := r.i
+	if from < len(r.c.text) {
+		if end := r.c.quoteEnd(from); end > 0 {
+			return r.quoted(end)
+		}
+	}
 	for r.peek() != 0 && r.peek() != ',' && r.peek() != ']' {
 		r.i++
 	}
 	return r.c.value(from, r.i).trimmed(), nil
 }
 
-func (r *specReader) quoted(q rune) (Value, *Problem) {
-	from := r.i + 1
-	for r.i++; r.peek() != q; r.i++ {
-		if r.i >= len(r.c.text) {
-			return Value{}, fault(r.c.at(from), "write the closing "+string(q), "quote %c of a parameter of %q is not closed", q, r.spec.name)
-		}
-	}
-	v := r.c.value(from, r.i)
-	r.i++
+func (r *specReader) quoted(end int) (Value, *Problem) {
+	v := r.c.value(r.i+1, end)
+	r.i = end + 1
 	r.skip()
 	if n := r.peek(); n != ',' && n != ']' {
 		return Value{}, r.fail("text %s behind a closed quote of %q", quote(string(r.c.text[r.i:])), r.spec.name)
