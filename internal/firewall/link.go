@@ -63,7 +63,7 @@ func (l *link) try(f func(*nftables.Conn) error) error {
 func (l *link) open() error {
 	options := []nftables.ConnOption{nftables.AsLasting(), nftables.WithSockOptions(func(c *netlink.Conn) error {
 		l.raw = c
-		return errors.Join(c.SetReadBuffer(socketBuffer), c.SetWriteBuffer(socketBuffer))
+		return errors.Join(selectable(c), c.SetReadBuffer(socketBuffer), c.SetWriteBuffer(socketBuffer))
 	})}
 	if l.ns != nil {
 		options = append(options, nftables.WithNetNSFd(int(l.ns.Fd())))
@@ -83,4 +83,20 @@ func (l *link) close() error {
 	err := l.conn.CloseLasting()
 	l.conn, l.raw = nil, nil
 	return err
+}
+
+// selectable refuses a socket that the library, which waits with select(2), would panic on. A
+// daemon opens this socket before its thousands of logs, so it is not met in practice.
+func selectable(c *netlink.Conn) error {
+	sock, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var high error
+	err = sock.Control(func(fd uintptr) {
+		if fd >= unix.FD_SETSIZE {
+			high = fmt.Errorf("file descriptor %d is too high for select(2)", fd)
+		}
+	})
+	return errors.Join(err, high)
 }

@@ -2,6 +2,7 @@ package netlab
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -29,7 +30,7 @@ func Main(m *testing.M) int {
 	if os.Geteuid() != 0 {
 		args = []string{"--net", "--map-root-user"}
 	}
-	if out, err := exec.Command("unshare", append(args, "true")...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(context.Background(), "unshare", append(args, "true")...).CombinedOutput(); err != nil {
 		return refuse(fmt.Sprintf("make a network namespace: %v: %s", err, bytes.TrimSpace(out)))
 	}
 	before := ownTable()
@@ -48,7 +49,7 @@ func rerun(args []string) int {
 		return refuse(fmt.Sprintf("find the test binary: %v", err))
 	}
 	script := `ip link set lo up && exec "$0" "$@"`
-	cmd := exec.Command("unshare", append(append(args, "sh", "-c", script, self), os.Args[1:]...)...)
+	cmd := exec.CommandContext(context.Background(), "unshare", append(append(args, "sh", "-c", script, self), os.Args[1:]...)...)
 	cmd.Env = append(os.Environ(), insideMark+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
@@ -66,7 +67,7 @@ func rerun(args []string) int {
 // may not ask (then the tests may not write there either). Counters and timers that run on
 // their own are left out.
 func ownTable() []byte {
-	out, err := exec.Command("nft", "--stateless", "list", "table", "inet", "gaol").Output()
+	out, err := exec.CommandContext(context.Background(), "nft", "--stateless", "list", "table", "inet", "gaol").Output()
 	if err != nil {
 		return nil
 	}

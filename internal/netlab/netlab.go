@@ -124,9 +124,9 @@ func (n *Node) Do(f func() error) error {
 	return inside(n.ns, f)
 }
 
-// Command is a command that will run in the node's namespace.
+// Command is a command that will run in the node's namespace, and is killed when the test ends.
 func (n *Node) Command(name string, args ...string) *exec.Cmd {
-	return exec.Command("nsenter", append([]string{"--net=" + n.Path(), "--", name}, args...)...)
+	return exec.CommandContext(n.t.Context(), "nsenter", append([]string{"--net=" + n.Path(), "--", name}, args...)...)
 }
 
 // Run runs a command in the node's namespace and returns its standard output. A failure ends

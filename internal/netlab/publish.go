@@ -23,7 +23,7 @@ func (l *Lab) Docker() {
 			{"-A", "FORWARD", "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT"},
 			{"-A", "FORWARD", "-j", "DOCKER"},
 		} {
-			l.Host.iptables(iptables, rule...)
+			l.Host.Iptables(iptables, rule...)
 		}
 	}
 }
@@ -39,16 +39,17 @@ func (l *Lab) Publish(proto string, hostPort uint16, container *Node, port uint1
 		}
 		outer, inner := strconv.Itoa(int(hostPort)), strconv.Itoa(int(port))
 		to := net.JoinHostPort(a.String(), inner)
-		l.Host.iptables(iptables, "-t", "nat", "-A", "DOCKER", "!", "-i", container.Device(),
+		l.Host.Iptables(iptables, "-t", "nat", "-A", "DOCKER", "!", "-i", container.Device(),
 			"-p", proto, "-m", proto, "--dport", outer, "-j", "DNAT", "--to-destination", to)
-		l.Host.iptables(iptables, "-A", "DOCKER", "-d", netip.PrefixFrom(a, a.BitLen()).String(),
+		l.Host.Iptables(iptables, "-A", "DOCKER", "-d", netip.PrefixFrom(a, a.BitLen()).String(),
 			"!", "-i", container.Device(), "-o", container.Device(), "-p", proto, "-m", proto, "--dport", inner, "-j", "ACCEPT")
 	}
 }
 
-// iptables runs an iptables command; the lock file is the lab's own, since the machine's may
+// Iptables runs an iptables command (name: "iptables", "ip6tables", "iptables-legacy", ...) in the
+// node; the lock file is the lab's own, since the machine's may
 // belong to another user.
-func (n *Node) iptables(name string, args ...string) {
+func (n *Node) Iptables(name string, args ...string) {
 	n.t.Helper()
 	n.Run("env", append([]string{"XTABLES_LOCKFILE=" + n.t.TempDir() + "/xtables.lock", name, "-w"}, args...)...)
 }
