@@ -13,8 +13,8 @@ func runes(s string) int { return utf8.RuneCountInString(s) }
 // (Unicode annex 31: XID_Start, XID_Continue).
 func isIdentifier(s string) bool {
 	for i, r := range s {
-		start := r == '_' || unicode.IsLetter(r) || unicode.In(r, unicode.Nl, unicode.Other_ID_Start)
-		if start && !unicode.In(r, unicode.Pattern_Syntax, unicode.Pattern_White_Space) {
+		if r == '_' || !compatibility(r) && unicode.In(r, unicode.L, unicode.Nl, unicode.Other_ID_Start) &&
+			!unicode.In(r, unicode.Pattern_Syntax, unicode.Pattern_White_Space) && !(i == 0 && onlyInside(r)) {
 			continue
 		}
 		if i == 0 || !unicode.In(r, unicode.Mn, unicode.Mc, unicode.Nd, unicode.Pc, unicode.Other_ID_Continue) {
@@ -22,6 +22,17 @@ func isIdentifier(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// compatibility and onlyInside are the letters that annex 31 (5.1.1, NFKC modifications) takes
+// out, because their normal forms could not stand where they do.
+func compatibility(r rune) bool {
+	return r == 0x37a || r == 0x309b || r == 0x309c || r >= 0xfc5e && r <= 0xfc63 ||
+		r == 0xfdfa || r == 0xfdfb || r >= 0xfe70 && r <= 0xfe7e && r%2 == 0
+}
+
+func onlyInside(r rune) bool {
+	return r == 0xe33 || r == 0xeb3 || r == 0xff9e || r == 0xff9f
 }
 
 // pyRepr quotes s as Python's repr does.
