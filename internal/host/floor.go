@@ -50,8 +50,10 @@ func newFloor(own, gateways map[netip.Addr]string) *Floor {
 // protected; kind is not asked, since an address in a raw id (<F-ID>) bans all the same.
 func (f *Floor) Protects(id string, _ event.IDKind) (why string, ok bool) {
 	if a, ok := parseAddr(id); ok {
-		what, ok := f.whatIs(a)
-		return "it is " + what, ok
+		if what, ok := f.whatIs(a); ok {
+			return "it is " + what, true
+		}
+		return "", false
 	}
 	p, err := parsePrefix(id)
 	if err != nil {

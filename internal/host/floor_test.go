@@ -54,7 +54,7 @@ func TestFloor(t *testing.T) {
 		"192.0.2.5 and the rest": "",
 	} {
 		id, kind := id, event.Raw // the kind is not asked: a raw id that is an address counts
-		if why, ok := f.Protects(id, kind); ok != (want != "") || ok && why != want {
+		if why, ok := f.Protects(id, kind); ok != (want != "") || why != want {
 			t.Errorf("%s: %q %v, want %q", id, why, ok, want)
 		}
 	}

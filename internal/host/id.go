@@ -13,13 +13,14 @@ import (
 )
 
 // ParseID reads what a user or a log calls an offender and returns the ban id that gaol uses
-// for it: an address in canonical form (an IPv4-mapped one becomes IPv4), a network with its
-// base address masked and /32 or /128 dropped (§2.5), or the text itself.
+// for it: an address in canonical form, a network with its base address masked and /32 or /128
+// dropped (§2.5), or the text itself. What is IPv4-mapped becomes IPv4, as its packets are.
 func ParseID(text string) (id string, kind event.IDKind) {
 	if a, ok := parseAddr(text); ok {
 		return a.String(), event.Address
 	}
 	p, err := parsePrefix(text)
+	p = unmapPrefix(p)
 	switch {
 	case err != nil:
 		return text, event.Raw

@@ -54,7 +54,7 @@ func (l *List) add(word string) error {
 			return err
 		}
 		if p.IsSingleIP() {
-			l.addrs[p.Addr().Unmap()] = word
+			l.addrs[p.Addr()] = word
 			return nil
 		}
 		l.nets = append(l.nets, entry{word, p})

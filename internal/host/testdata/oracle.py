@@ -11,6 +11,6 @@ from fail2ban.server.ipdns import IPAddr
 for line in sys.stdin:
     entry, who = json.loads(line)
     f = Filter(None)
-    f.setIgnoreSelf(False)
+    f.ignoreSelf = False
     f.addIgnoreIP(entry)
     print(json.dumps(bool(f.inIgnoreIPList(IPAddr(who)))))
