@@ -48,13 +48,15 @@ type Detector struct {
 	list []entry
 	mem  pattern.Memory
 
+	fields   fields  // of the line's timestamp
+	searched found   // what spans belong to
+	spans    []int32 // of the last search that matched
+
 	last          int // index of the template that was used last; -1: none
 	start, end    int // of its match
 	before, after int // the bytes around it; -1: the line's ends
 
-	minute int64 // of the cached zone offset, civil
-	offset int
-	cached *time.Location
+	calendar calendar
 }
 
 // NewDetector starts one without memory.
@@ -82,10 +84,10 @@ func (d *Detector) Find(text string, now time.Time) (s Stamp, matched bool) {
 	if d.last >= 0 {
 		// The line start formats in steady state: no search, nothing else to try.
 		if t := &d.list[d.last]; t.anchored && t.scan != nil {
-			f := unset()
-			if start, end, v := t.scan(text, &f); v == yes {
+			d.fields = unset()
+			if start, end, ok := t.scan(text, &d.fields); ok {
 				d.use(found{at: d.last}, text, now)
-				return d.stamp(d.list[d.last].template, start, end, &f, now), true
+				return d.stamp(d.list[d.last].template, start, end, now), true
 			}
 		}
 	}
@@ -95,33 +97,37 @@ func (d *Detector) Find(text string, now time.Time) (s Stamp, matched bool) {
 	}
 	t := d.list[m.at].template
 	part := text[m.offset : m.offset+m.length]
-	spans, err := t.re.Search(&d.mem, part)
-	if err != nil || spans == nil {
-		return Stamp{}, false
+	if m != d.searched {
+		// Another template was tried after the one that is taken.
+		if _, ok := d.search(m.at, text, m.offset, m.offset+m.length); !ok {
+			return Stamp{}, false
+		}
 	}
-	f := t.read(part, spans)
+	spans := d.spans
+	d.fields = t.read(part, spans)
 	start, end := m.offset+int(spans[2*t.cut]), m.offset+int(spans[2*t.cut+1])
 	d.use(m, text, now)
-	return d.stamp(t, start, end, &f, now), true
+	return d.stamp(t, start, end, now), true
 }
 
-func (d *Detector) stamp(t *template, start, end int, f *fields, now time.Time) Stamp {
-	zone := d.zone
-	if zone == nil {
-		zone = now.Location()
-	}
+func (d *Detector) stamp(t *template, start, end int, now time.Time) Stamp {
+	f := &d.fields
+	d.calendar.set(now, d.zone)
 	s := Stamp{Start: start, End: end, Template: t.name, Zoned: f.zoned || d.zone != nil || t.kind == fromTAI}
-	s.Time, s.OK = f.time(now, zone)
+	s.Time, s.OK = f.time(&d.calendar)
 	return s
 }
 
 // search runs one template over a part of the line.
 func (d *Detector) search(at int, text string, from, to int) (found, bool) {
+	d.searched.at = -1 // the spans are gone with the next search, match or not
 	spans, err := d.list[at].re.Search(&d.mem, text[from:to])
 	if err != nil || spans == nil {
 		return found{}, false
 	}
-	return found{at: at, start: from + int(spans[0]), end: from + int(spans[1]), offset: from, length: to - from}, true
+	d.spans = spans
+	d.searched = found{at: at, start: from + int(spans[0]), end: from + int(spans[1]), offset: from, length: to - from}
+	return d.searched, true
 }
 
 // match chooses the template (§2.7, steps 1 and 2).

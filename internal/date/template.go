@@ -39,7 +39,7 @@ const (
 
 // newTemplate compiles one datepattern line. year bounds %ExY.
 func newTemplate(text string, year int) (*template, error) {
-	t := &template{cut: 1, weight: 1}
+	t := &template{cut: 1, weight: 1, scan: scannerFor(text, year)}
 	b := bounds(text)
 	expr, shown, named, err := expand(b.pattern, year)
 	if err != nil {

@@ -126,37 +126,7 @@ func monthNumber(name string) int {
 	if len(name) < 3 {
 		return 0
 	}
-	switch name[0] | 0x20 | 0 {
-	case 'j':
-		switch {
-		case name[1]|0x20 == 'a':
-			return 1
-		case name[2]|0x20 == 'n':
-			return 6
-		}
-		return 7
-	case 'f':
-		return 2
-	case 'm':
-		if name[2]|0x20 == 'r' {
-			return 3
-		}
-		return 5
-	case 'a':
-		if name[1]|0x20 == 'p' {
-			return 4
-		}
-		return 8
-	case 's':
-		return 9
-	case 'o':
-		return 10
-	case 'n':
-		return 11
-	case 'd':
-		return 12
-	}
-	return 0
+	return month(name)
 }
 
 // weekdayNumber reads an English weekday name by its first two letters, any case; -1 if none.

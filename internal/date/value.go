@@ -20,10 +20,10 @@ func unset() fields {
 	return fields{year: -1, month: -1, day: -1, hour: -1, minute: -1, second: -1, yearday: -1, week: -1, weekday: -1}
 }
 
-// time works out what the fields mean at the time now (§2.8): a missing year is guessed, a
+// time works out what the fields mean at the calendar's now (§2.8): a missing year is guessed, a
 // missing date is today or yesterday. zone is the zone of stamps that name none; now's location
 // is the machine's. ok is false for a date that does not exist.
-func (f *fields) time(now time.Time, zone *time.Location) (t time.Time, ok bool) {
+func (f *fields) time(c *calendar) (t time.Time, ok bool) {
 	if f.epoch {
 		return f.at, !f.invalid
 	}
@@ -31,36 +31,38 @@ func (f *fields) time(now time.Time, zone *time.Location) (t time.Time, ok bool)
 	if !ok || f.invalid {
 		return time.Time{}, false
 	}
-	f.dateFromWeeks(now)
+	f.dateFromWeeks(c.year)
 	guessYear, guessDay := f.year < 0, f.month < 0 && f.day < 0
 	if guessYear {
-		f.year = now.Year()
+		f.year = c.year
 	}
 	if guessDay {
-		f.month, f.day = int(now.Month()), now.Day()
+		f.month, f.day = c.month, c.day
 	}
 	if f.month < 1 || f.day < 1 || f.year < 1 || f.day > daysIn(f.year, f.month) {
 		return time.Time{}, false
 	}
 	clock := int64(hour)*3600 + int64(max(f.minute, 0))*60 + int64(max(f.second, 0))
-	at := func(year, back int) time.Time {
-		civil := (days(year, f.month, f.day)-int64(back))*86400 + clock
-		if f.zoned {
-			return time.Unix(civil-int64(f.zone), 0)
-		}
-		return time.Unix(civil-int64(offset(zone, civil)), 0)
-	}
-	t = at(f.year, 0)
+	t = f.instant(c, f.year, clock)
 	switch {
-	case guessDay && t.After(now):
-		t = at(f.year, 1)
-	case guessYear && !guessDay && t.After(now.Add(24*time.Hour)):
+	case guessDay && t.After(c.now):
+		t = f.instant(c, f.year, clock-86400)
+	case guessYear && !guessDay && t.After(c.now.Add(24*time.Hour)):
 		if f.day > daysIn(f.year-1, f.month) {
 			return time.Time{}, false
 		}
-		t = at(f.year-1, 0)
+		t = f.instant(c, f.year-1, clock)
 	}
 	return t, true
+}
+
+// instant is the time of the month and day in a year, so many seconds after midnight.
+func (f *fields) instant(c *calendar, year int, clock int64) time.Time {
+	civil := days(year, f.month, f.day)*86400 + clock
+	if f.zoned {
+		return time.Unix(civil-int64(f.zone), 0)
+	}
+	return time.Unix(civil-int64(c.offset(civil)), 0)
 }
 
 // clock is the hour of the day; ok is false where hour, minute or second do not exist. A leap
@@ -80,14 +82,14 @@ func (f *fields) clock() (hour int, ok bool) {
 }
 
 // dateFromWeeks fills month and day from the day of the year, or from week and weekday, where
-// the stamp does not name both of them.
-func (f *fields) dateFromWeeks(now time.Time) {
+// the stamp does not name both of them. current is this year.
+func (f *fields) dateFromWeeks(current int) {
 	if f.month >= 0 && f.day >= 0 {
 		return
 	}
 	year := f.year
 	if year < 0 {
-		year = now.Year()
+		year = current
 	}
 	day := f.yearday
 	if day < 0 {
@@ -134,22 +136,4 @@ func daysIn(year, month int) int {
 		return 30
 	}
 	return 31
-}
-
-// offset is the zone's offset (seconds east of UTC) for a civil time given as if it were UTC.
-// Where the clock is set back the time occurs twice, where it is set forward not at all: then
-// the smaller offset counts (standard time), as glibc's mktime has it for its first call.
-func offset(zone *time.Location, civil int64) int {
-	_, before := time.Unix(civil-86400, 0).In(zone).Zone()
-	_, after := time.Unix(civil+86400, 0).In(zone).Zone()
-	if before == after {
-		return before
-	}
-	low, high := min(before, after), max(before, after)
-	_, atHigh := time.Unix(civil-int64(high), 0).In(zone).Zone()
-	_, atLow := time.Unix(civil-int64(low), 0).In(zone).Zone()
-	if atHigh == high && atLow != low {
-		return high
-	}
-	return low
 }

@@ -86,22 +86,23 @@ func zoneOffset(text string) (seconds int, ok bool) {
 
 // offsetMinutes reads `±HH`, `±HHMM` and `±HH:MM` with HH below 20.
 func offsetMinutes(text string) (minutes int, ok bool) {
-	digits := strings.Replace(text[1:], ":", "", 1)
-	if len(text) == 6 && text[3] != ':' || len(text) > 6 || (len(digits) != 2 && len(digits) != 4) {
+	if len(text) < 3 || text[1] > '1' {
 		return 0, false
 	}
-	for i := range len(digits) {
-		if digits[i] < '0' || digits[i] > '9' {
-			return 0, false
-		}
+	hours, rest := two(text[1], text[2]), text[3:]
+	if len(rest) == 3 && rest[0] == ':' {
+		rest = rest[1:]
 	}
-	if digits[0] > '1' {
+	switch {
+	case len(rest) == 2:
+		minutes = two(rest[0], rest[1])
+	case rest != "":
 		return 0, false
 	}
-	minutes = 60 * (int(digits[0]-'0')*10 + int(digits[1]-'0'))
-	if len(digits) == 4 {
-		minutes += int(digits[2]-'0')*10 + int(digits[3]-'0')
+	if hours > 99 || minutes > 99 {
+		return 0, false
 	}
+	minutes += 60 * hours
 	if text[0] == '-' {
 		minutes = -minutes
 	}
