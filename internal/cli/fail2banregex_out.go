@@ -22,10 +22,7 @@ func dateName(pattern string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if hits := date.NewDetector(t).Hits(); len(hits) == 1 {
-		return hits[0].Name, nil
-	}
-	return "Default Detectors", nil
+	return t.Shown(), nil
 }
 
 // names resolves host names, each once: a log may name the same one a thousand times.

@@ -21,7 +21,7 @@ func (r *regexRun) sayDate(text string) error {
 	if err != nil {
 		return err
 	}
-	r.say("Use      datepattern : %s : %s\n", shorten(text), name)
+	r.say("Use      datepattern : %s : %s\n", text, name)
 	return nil
 }
 

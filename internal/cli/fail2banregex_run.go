@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ type regexRun struct {
 	matchedLines                    []string
 	ignoredLines                    []string
 	missedLines                     []string
+	recent                          []string // missed lines that a match may still span
 }
 
 // regexHits are the failures of one failregex.
@@ -178,8 +180,12 @@ func (r *regexRun) line(text string, now time.Time) {
 		r.keep(&r.ignoredLines, e, !r.args.noIgnored, r.args.allIgnored)
 	case filter.Missed:
 		r.missed++
+		if n := r.probe.spec.MaxLines; n > 1 {
+			r.recent = append(r.recent[max(len(r.recent)-n+1, 0):], strings.Clone(e.Line.Text))
+		}
 		r.keep(&r.missedLines, e, !r.args.noMissed, r.args.allMissed)
 	default:
+		r.earlier(&t)
 		r.matched++
 		r.keep(&r.matchedLines, e, r.args.allMatched, r.args.allMatched)
 	}
@@ -222,6 +228,27 @@ func (r *regexRun) count(t *filter.Tested, e event.Entry) filter.Verdict {
 	return t.Verdict()
 }
 
+// earlier takes the lines before that a match spans for matched ones: they were missed alone.
+func (r *regexRun) earlier(t *filter.Tested) {
+	for _, m := range t.Matches {
+		for _, l := range m.Spanned {
+			at := slices.Index(r.recent, l)
+			if at < 0 {
+				continue
+			}
+			r.recent = slices.Delete(r.recent, at, at+1)
+			r.missed--
+			r.matched++
+			if at := slices.Index(r.missedLines, shown(l)); at >= 0 {
+				r.missedLines = slices.Delete(r.missedLines, at, at+1)
+			}
+			if r.args.allMatched {
+				r.matchedLines = append(r.matchedLines, shown(l))
+			}
+		}
+	}
+}
+
 func (r *regexRun) prefix(t *filter.Tested) {
 	r.prefixHits++
 	if r.args.verbose > 0 && len(r.prefixes) <= manyLines {
@@ -232,6 +259,8 @@ func (r *regexRun) prefix(t *filter.Tested) {
 // keep remembers a line for the report's lists.
 func (r *regexRun) keep(list *[]string, e event.Entry, wanted, all bool) {
 	if wanted && (all || len(*list) < manyLines) {
-		*list = append(*list, strings.TrimRight(strings.Clone(e.Line.Text), " \t\r\n\v\f"))
+		*list = append(*list, strings.Clone(shown(e.Line.Text)))
 	}
 }
+
+func shown(line string) string { return strings.TrimRight(line, " \t\r\n\v\f") }

@@ -65,6 +65,7 @@ type Match struct {
 	IP      string
 	Fields  Fields   // valid until the filter is used again
 	Lines   []string // the lines of the failure
+	Spanned []string // lines before this one that the match spans (maxlines)
 }
 
 // Failure is the match as the jail counts it.
@@ -166,6 +167,9 @@ func (f *Filter) overlay(r *rule, base int, text string, spans []int32) {
 func (f *Filter) conclude(i int, lines []string, now time.Time) Match {
 	m := Match{Verdict: Failed, Rule: i, Where: f.program.fail[i].where, Fields: f.data, Lines: lines}
 	m.Alone = f.data.Get("nofail") != ""
+	if len(lines) > 1 {
+		m.Spanned = lines[:len(lines)-1]
+	}
 	if f.data.Get("mlfid") != "" {
 		c, v := f.memory.merge(&f.data, lines[len(lines)-1], now)
 		m.Fields, m.Lines, m.Alone = c.Data, c.Matches, false
