@@ -2,34 +2,46 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
 
+// version is set by the build (-ldflags -X).
+var version = "dev"
+
 // Main runs the command line args[0] args[1:]... and returns the exit status: 0 done, 1 failed.
 // Called as fail2ban-regex (a link to the same binary) it speaks that program's command line.
 func Main(args []string, in io.Reader, out, errw io.Writer) int {
-	if strings.TrimSuffix(filepath.Base(args[0]), ".test") == "fail2ban-regex" {
+	if filepath.Base(args[0]) == "fail2ban-regex" {
 		return Fail2banRegex(args[1:], in, out, errw)
 	}
-	root := &cobra.Command{
-		Use:           "gaol",
-		Short:         "Watches logs, finds the clients that attack, closes the ports to them",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-	}
-	root.AddCommand(testCommand())
+	root := rootCommand()
 	root.SetArgs(args[1:])
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errw)
 	if err := root.Execute(); err != nil {
-		fmt.Fprintf(errw, "gaol: error: %v\n", err)
-		return 1
+		return printError(errw, err)
 	}
 	return 0
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gaol",
+		Short: "Watches logs, finds the clients that attack, closes the ports to them",
+		Long: "gaol watches the logs of services, finds the clients that attack them and closes the\n" +
+			"ports to those clients, in the kernel. It reads fail2ban's configuration unchanged.",
+		Example: "  gaol check -c /etc/fail2ban\n" +
+			"  gaol run -c /etc/fail2ban",
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(runCommand(), checkCommand(), testCommand())
+	return root
 }

@@ -34,7 +34,9 @@ func (j *Jail) restoreBan(b event.Ban, now time.Time) []event.Decision {
 	b.Jail = j.o.Name
 	end, why := j.restoredEnd(b, now)
 	if why == "" {
-		why, _ = j.exempt(b.ID, b.IP, b.Kind, b.Manual)
+		if reason, exempt := j.exempt(b.ID, b.IP, b.Kind, b.Manual); exempt {
+			why = reason
+		}
 	}
 	if why != "" {
 		return []event.Decision{{Kind: event.Lift, Ban: b, Restored: true, Reason: why}}

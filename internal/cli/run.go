@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"gaol/internal/config"
+	"gaol/internal/engine"
+	"gaol/internal/firewall"
+)
+
+// configFlags say which configuration is meant.
+type configFlags struct {
+	dir      string
+	embedded bool
+}
+
+func (f *configFlags) add(c *cobra.Command) {
+	c.Flags().StringVarP(&f.dir, "config", "c", "", "configuration directory (default /etc/gaol, else /etc/fail2ban, else the one inside gaol)")
+	c.Flags().BoolVar(&f.embedded, "embedded", false, "use the configuration inside gaol")
+}
+
+func (f *configFlags) load() (*config.Config, []config.Problem) {
+	o := config.LoadOptions{Dir: f.dir, Embedded: f.embedded}
+	if o.Dir == "" && !o.Embedded {
+		o.Dir = config.DefaultDir()
+	}
+	return config.Load(o)
+}
+
+type runFlags struct {
+	configFlags
+	state, socket, loglevel string
+	dryRun                  bool
+}
+
+// runCommand is `gaol run`: the daemon, in the foreground.
+func runCommand() *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Watch the logs and ban, in the foreground",
+		Long: "Watches the logs of all enabled jails and closes ports to who attacks. Stays in the\n" +
+			"foreground and logs to standard output, in fail2ban's format. SIGHUP reads the\n" +
+			"configuration again; SIGTERM and Ctrl-C stop. Native bans stay in the kernel over a\n" +
+			"stop and end by themselves; `gaol stop --unban` lifts them.",
+		Example: "  gaol run -c /etc/fail2ban\n" +
+			"  gaol run --dry-run",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runDaemon(c, f) },
+	}
+	f.add(c)
+	c.Flags().StringVar(&f.state, "state", "", "directory of bans, failures and read positions (default /var/lib/gaol)")
+	c.Flags().StringVar(&f.socket, "socket", "", "control socket (default /run/gaol/gaol.sock)")
+	c.Flags().StringVar(&f.loglevel, "loglevel", "", "ERROR, WARNING, NOTICE, INFO or DEBUG (default: loglevel of fail2ban.conf)")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "change nothing, say who would be banned")
+	return c
+}
+
+func runDaemon(c *cobra.Command, f runFlags) error {
+	conf, _ := f.load() // for the global keys; the engine loads again and reports
+	level, err := logLevel(f.loglevel, conf.Global.LogLevel)
+	if err != nil {
+		return err
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	o := engine.Options{
+		Load: f.load, StateDir: or(f.state, conf.Global.Own.State), Socket: or(f.socket, conf.Global.Own.Socket),
+		Group: conf.Global.Own.SocketGroup, DryRun: f.dryRun, Version: version, Reload: hup,
+		Log:   slog.New(engine.NewLogHandler(c.OutOrStdout(), level)),
+		Ready: func() { notify(daemon.SdNotifyReady) },
+	}
+	if f.dryRun && f.socket == "" {
+		o.Socket = "" // the real daemon may be using it
+	}
+	err = engine.Run(ctx, o)
+	notify(daemon.SdNotifyStopping)
+	return hinted(err)
+}
+
+// notify tells systemd (sd_notify(3)); without NOTIFY_SOCKET nobody listens, which is no error.
+func notify(state string) { _, _ = daemon.SdNotify(false, state) }
+
+// hinted adds the command that mends an error of the engine.
+func hinted(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, firewall.ErrPermission):
+		return withHint(err, "run it as root (sudo gaol run), or try: gaol run --dry-run")
+	case errors.Is(err, engine.ErrFail2banRuns):
+		return withHint(err, "stop it first: systemctl stop fail2ban (or: fail2ban-client stop)")
+	case errors.Is(err, engine.ErrNoJail):
+		return withHint(err, "list what is wrong: gaol check")
+	case errors.Is(err, os.ErrPermission):
+		return withHint(err, "run it as root: sudo gaol run")
+	}
+	return err
+}
+
+// logLevel reads fail2ban's names and numbers (§1.8); flag wins over configuration.
+func logLevel(flag, conf string) (slog.Level, error) {
+	switch strings.ToUpper(or(flag, conf)) {
+	case "CRITICAL", "ERROR":
+		return slog.LevelError, nil
+	case "WARNING":
+		return slog.LevelWarn, nil
+	case "NOTICE":
+		return engine.Notice, nil
+	case "", "INFO", "MSG":
+		return slog.LevelInfo, nil
+	case "DEBUG", "TRACEDEBUG", "HEAVYDEBUG":
+		return slog.LevelDebug, nil
+	}
+	if flag == "" {
+		return slog.LevelInfo, nil // config reports a bad loglevel; it must not stop the start
+	}
+	return 0, withHint(fmt.Errorf("read --loglevel %q", flag), "write ERROR, WARNING, NOTICE, INFO or DEBUG")
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,245 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"gaol/internal/config"
+	"gaol/internal/control"
+	"gaol/internal/event"
+	"gaol/internal/host"
+)
+
+var _ control.Daemon = (*engine)(nil)
+
+// Do carries out one command of the control socket.
+func (e *engine) Do(ctx context.Context, c control.Command) (control.Reply, error) {
+	switch c := c.(type) {
+	case control.Status:
+		return e.status(c)
+	case control.Ban:
+		return e.ban(c)
+	case control.Unban:
+		return e.unban(c)
+	case control.Banned:
+		return e.banned(c)
+	case control.Reload:
+		problems, err := e.reload()
+		return control.Reply{Problems: texts(problems)}, err
+	case control.Stop:
+		e.unbanAll.Store(c.Unban)
+		e.log.Info("stop was asked for", "logger", "server", "unban", c.Unban)
+		e.stop(errStopped)
+		return control.Reply{}, nil
+	case control.Version:
+		s := e.head()
+		return control.Reply{Status: &s}, nil
+	}
+	return control.Reply{}, &control.Error{Fault: control.Unknown, Msg: fmt.Sprintf("gaol knows no command %T", c)}
+}
+
+func (e *engine) head() event.Status {
+	return event.Status{Version: e.o.Version, PID: os.Getpid(), Started: e.started}
+}
+
+func (e *engine) status(c control.Status) (control.Reply, error) {
+	s := e.head()
+	e.mu.Lock()
+	s.Config, s.DryRun, s.Firewall = e.conf.Dir, e.o.DryRun, e.fwName
+	s.Problems = texts(e.problems)
+	broken := maps.Clone(e.broken)
+	e.mu.Unlock()
+	if s.Config == "" {
+		s.Config = "embedded"
+	}
+	for _, w := range e.running() {
+		name := w.conf.Name
+		if c.Jail == "" || c.Jail == name {
+			var one event.JailStatus
+			w.call(func() { one = w.status() })
+			if why := broken[name]; why != "" {
+				one.Problem = why
+			}
+			s.Jails = append(s.Jails, one)
+		}
+		delete(broken, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(broken)) {
+		if c.Jail == "" || c.Jail == name {
+			s.Jails = append(s.Jails, event.JailStatus{Name: name, Problem: broken[name]})
+		}
+	}
+	if c.Jail != "" && len(s.Jails) == 0 {
+		return control.Reply{}, e.noJail(c.Jail)
+	}
+	return control.Reply{Status: &s}, nil
+}
+
+// status is the jail as viewers see it; for the worker's goroutine.
+func (w *worker) status() event.JailStatus {
+	s := event.JailStatus{
+		Name: w.conf.Name, Running: true, Problem: w.problem, Filter: w.conf.FilterName,
+		MaxRetry: w.conf.MaxRetry, FindTime: w.conf.FindTime, BanTime: w.conf.BanTime,
+		Port: w.conf.Port, Protocol: w.conf.Protocol, Actions: w.actionNames(),
+		Lines: w.lines, Aborted: w.aborted, CutLines: w.cut, Bans: w.jail.Bans(),
+	}
+	s.CurrentlyFailed, s.TotalFailed, s.CurrentlyBanned, s.TotalBanned = w.jail.Counts()
+	for _, src := range w.sources {
+		for _, name := range src.Watched() {
+			w.source(name).Found = true
+		}
+	}
+	for _, m := range w.missing {
+		if len(w.perSource) == 0 {
+			s.Sources = append(s.Sources, event.SourceStatus{Name: m})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.perSource)) {
+		s.Sources = append(s.Sources, *w.perSource[name])
+	}
+	return s
+}
+
+func (e *engine) ban(c control.Ban) (control.Reply, error) {
+	w := e.find(c.Jail)
+	if w == nil {
+		return control.Reply{}, e.noJail(c.Jail)
+	}
+	now := e.o.Now()
+	b := event.Ban{Start: now, Reason: c.Reason}
+	b.ID, b.Kind = host.ParseID(c.ID)
+	if b.Kind == event.Address {
+		b.IP = b.ID
+	}
+	var reply control.Reply
+	var err error
+	w.call(func() {
+		b.End = w.jail.End(now)
+		if c.For != nil {
+			b.End = endAfter(now, *c.For)
+		}
+		reply, err = w.banByHand(b)
+	})
+	return reply, err
+}
+
+// endAfter is when a ban of that length ends; a negative one never does.
+func endAfter(now time.Time, d time.Duration) time.Time {
+	if d < 0 {
+		return time.Time{}
+	}
+	return now.Add(d)
+}
+
+func (w *worker) banByHand(b event.Ban) (control.Reply, error) {
+	ds := w.jail.Ban(b, b.Start)
+	w.settle(context.Background(), ds)
+	w.written()
+	outcome := control.Unchanged
+	for _, d := range ds {
+		switch {
+		case d.Kind == event.Spare:
+			return control.Reply{}, &control.Error{Fault: control.Refused, Msg: fmt.Sprintf("%s is never banned: %s", d.Ban.ID, d.Reason)}
+		case d.Kind == event.Impose && d.Ban.ID == b.ID:
+			outcome = control.Imposed
+		case d.Kind == event.Prolong && d.Ban.ID == b.ID:
+			outcome = control.Prolonged
+		}
+	}
+	if w.owes {
+		return control.Reply{}, &control.Error{Fault: control.Failed, Msg: "the ban is written down, but " + w.problem,
+			Hint: "gaol tries again every second; see gaol status " + w.conf.Name}
+	}
+	now, _ := w.jail.Find(b.ID)
+	return control.Reply{Bans: []event.Ban{now}, Outcome: outcome}, nil
+}
+
+func (e *engine) unban(c control.Unban) (control.Reply, error) {
+	workers := e.running()
+	if c.Jail != "" {
+		w := e.find(c.Jail)
+		if w == nil {
+			return control.Reply{}, e.noJail(c.Jail)
+		}
+		workers = []*worker{w}
+	}
+	id, _ := host.ParseID(c.ID)
+	var reply control.Reply
+	for _, w := range workers {
+		w.call(func() {
+			ds := w.jail.Unban(id, e.o.Now(), "by command")
+			w.settle(context.Background(), ds)
+			w.written()
+			for _, d := range ds {
+				reply.Bans = append(reply.Bans, d.Ban)
+			}
+		})
+	}
+	return reply, nil
+}
+
+func (e *engine) banned(c control.Banned) (control.Reply, error) {
+	var reply control.Reply
+	for _, w := range e.running() {
+		w.call(func() {
+			for _, b := range w.jail.Bans() {
+				if c.ID == "" || hits(b, c.ID) {
+					reply.Bans = append(reply.Bans, b)
+				}
+			}
+		})
+	}
+	return reply, nil
+}
+
+// hits says whether a ban keeps id out: it is the id, or a network that holds it.
+func hits(b event.Ban, id string) bool {
+	wanted, _ := host.ParseID(id)
+	if b.ID == wanted {
+		return true
+	}
+	p, okBan := prefixOf(b)
+	q, okID := prefixOf(event.Ban{ID: wanted})
+	return okBan && okID && p.Bits() <= q.Bits() && p.Contains(q.Addr())
+}
+
+func (e *engine) find(jail string) *worker {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.workers[jail]
+}
+
+func (e *engine) noJail(name string) error {
+	hint := "no jail runs"
+	if all := e.running(); len(all) > 0 {
+		hint = "these run:"
+		for _, w := range all {
+			hint += " " + w.conf.Name
+		}
+	}
+	return &control.Error{Fault: control.Unknown, Msg: fmt.Sprintf("no jail is called %q", name), Hint: hint}
+}
+
+// call runs f in the worker's goroutine and waits for it; false: the worker has stopped.
+func (w *worker) call(f func()) bool {
+	ran := make(chan struct{})
+	select {
+	case w.calls <- func() { defer close(ran); f() }:
+		<-ran
+		return true
+	case <-w.done:
+		return false
+	}
+}
+
+func texts(ps []config.Problem) []string {
+	var out []string
+	for _, p := range ps {
+		out = append(out, p.String())
+	}
+	return out
+}

@@ -1,0 +1,294 @@
+// Package engine wires the rooms together and is the only one that holds goroutines, the
+// clock and the log: it starts, reloads and stops jails, and makes their decisions true.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gaol/internal/action"
+	"gaol/internal/config"
+	"gaol/internal/control"
+	"gaol/internal/firewall"
+	"gaol/internal/host"
+	"gaol/internal/store"
+)
+
+// Options is what Run needs. Load and StateDir are required.
+type Options struct {
+	Load     func() (*config.Config, []config.Problem) // reads the configuration; called again on reload
+	StateDir string                                    // directory of the store, mode 0700
+	Socket   string                                    // control socket; empty: none is served
+	Group    string                                    // group that may use the socket; empty: root only
+	DryRun   bool                                      // watch and say what would be banned; change nothing
+	Firewall firewall.Backend                          // nil: the kernel's nf_tables
+	Log      *slog.Logger
+	Version  string
+	Now      func() time.Time // nil: time.Now
+	Ready    func()           // called once when every jail watches; may be nil
+	Reload   <-chan os.Signal // SIGHUP; may be nil
+	Alone    bool             // do not look for a running fail2ban (tests of the engine itself)
+}
+
+// Errors that a command line can turn into a hint.
+var (
+	ErrFail2banRuns = errors.New("fail2ban is running")
+	ErrNoJail       = errors.New("no jail can run")
+)
+
+// deps is what all workers share.
+type deps struct {
+	now      func() time.Time
+	log      *slog.Logger
+	resolver *host.Resolver
+	floor    *floor
+	commit   func(store.Change) <-chan error
+	apply    func([]firewall.Change) error
+	ensure   func() error
+	queues   *action.Queues
+	journal  action.Journal
+	dryRun   bool
+}
+
+type engine struct {
+	o         Options
+	log       *slog.Logger
+	deps      *deps
+	store     *store.Store
+	fw        firewall.Backend
+	fwName    string
+	started   time.Time
+	stop      context.CancelCauseFunc
+	ctx       context.Context
+	unbanAll  atomic.Bool // `stop --unban`
+	reloading sync.Mutex
+
+	mu       sync.Mutex // guards what follows: commands come from other goroutines
+	conf     *config.Config
+	problems []config.Problem
+	broken   map[string]string // jail → why it does not run
+	workers  map[string]*worker
+}
+
+// Run starts gaol and serves until ctx ends or a stop command comes. What was opened is
+// closed in reverse order; native bans stay in the kernel.
+func Run(ctx context.Context, o Options) (err error) {
+	e, closeAll, err := start(ctx, o)
+	defer func() { err = errors.Join(err, closeAll()) }()
+	if err != nil {
+		return err
+	}
+	if o.Ready != nil {
+		o.Ready()
+	}
+	return e.serve()
+}
+
+// cleanups run in reverse order; each is named, so that a failing one can be.
+type cleanups []cleanup
+
+type cleanup struct {
+	name string
+	do   func() error
+}
+
+func (c *cleanups) add(name string, do func() error) { *c = append(*c, cleanup{name, do}) }
+
+func (c cleanups) run() error {
+	var errs []error
+	for _, one := range slices.Backward(c) {
+		if err := one.do(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", one.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func start(ctx context.Context, o Options) (*engine, func() error, error) {
+	var undo cleanups
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	e := &engine{o: o, log: o.Log, started: o.Now(), workers: map[string]*worker{}, broken: map[string]string{}}
+	e.ctx, e.stop = context.WithCancelCause(ctx)
+	steps := []func(*cleanups) error{e.readConfig, e.lookAround, e.openStore, e.openFirewall, e.startJails, e.listen}
+	for _, step := range steps {
+		if err := step(&undo); err != nil {
+			return e, undo.run, err
+		}
+	}
+	return e, undo.run, nil
+}
+
+func (e *engine) readConfig(*cleanups) error {
+	e.conf, e.problems = e.o.Load()
+	for _, p := range e.problems {
+		level := slog.LevelWarn
+		if p.Severity == config.Error {
+			level = slog.LevelError
+		}
+		e.log.Log(e.ctx, level, p.String(), "logger", "config", "hint", p.Hint)
+	}
+	if len(e.conf.Jails) == 0 && slices.ContainsFunc(e.problems, func(p config.Problem) bool { return p.Severity == config.Error }) {
+		return fmt.Errorf("%w: the configuration has errors and no sound jail", ErrNoJail)
+	}
+	return nil
+}
+
+// lookAround refuses to run beside a fail2ban that has the same jails.
+func (e *engine) lookAround(*cleanups) error {
+	if e.o.DryRun || e.o.Alone {
+		return nil
+	}
+	var names []string
+	for _, j := range e.conf.Jails {
+		names = append(names, j.Name)
+	}
+	pid, common, err := otherFail2ban(e.conf.Global.Socket, names)
+	if err != nil {
+		e.log.Warn("a fail2ban seems to run", "pid", pid, "error", err)
+		return nil
+	}
+	if len(common) > 0 {
+		return fmt.Errorf("%w (pid %d) with the same jails: %s", ErrFail2banRuns, pid, strings.Join(common, ", "))
+	}
+	if pid != 0 {
+		e.log.Warn("fail2ban is running beside gaol, with other jails", "pid", pid)
+	}
+	return nil
+}
+
+func (e *engine) openStore(undo *cleanups) error {
+	path := filepath.Join(e.o.StateDir, "gaol.db")
+	if e.o.DryRun {
+		// A dry run reads from scratch and must leave the real positions alone.
+		dir, err := os.MkdirTemp("", "gaol-dry-run-")
+		if err != nil {
+			return fmt.Errorf("make a directory for the dry run: %w", err)
+		}
+		undo.add("remove dry run state", func() error { return os.RemoveAll(dir) })
+		path = filepath.Join(dir, "gaol.db")
+	}
+	s, err := store.Open(path)
+	if err != nil {
+		return err
+	}
+	for _, n := range s.Notices() {
+		e.log.Warn(n)
+	}
+	e.store = s
+	undo.add("close state", s.Close)
+	c := newCommitter(s)
+	done := make(chan struct{})
+	go func() { defer close(done); c.run() }()
+	undo.add("write down state", func() error { close(c.queue); <-done; return nil })
+	e.deps = &deps{now: e.o.Now, log: e.log, resolver: host.NewResolver(), commit: c.commit, dryRun: e.o.DryRun}
+	e.deps.floor, err = readFloor()
+	return err
+}
+
+func (e *engine) openFirewall(undo *cleanups) error {
+	e.fw, e.fwName = e.o.Firewall, "given by the caller"
+	switch {
+	case e.fw != nil:
+	case e.o.DryRun:
+		e.fw, e.fwName = firewall.NewMemory(), "none: dry run"
+	default:
+		nft, err := firewall.NewNFT(firewall.NFTOptions{})
+		if err != nil {
+			return err
+		}
+		e.fw, e.fwName = nft, "nft table inet gaol, hook prerouting, before NAT"
+	}
+	undo.add("close firewall", e.fw.Close)
+	e.deps.apply = e.fw.Apply
+	e.deps.ensure = func() error { return e.fw.Ensure(e.targets()) }
+	e.deps.queues, e.deps.journal = action.NewQueues(context.Background()), e.store
+	undo.add("finish action commands", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+		defer cancel()
+		return e.deps.queues.Close(ctx)
+	})
+	return nil
+}
+
+// serve waits for the end, and reloads on the way.
+func (e *engine) serve() error {
+	refresh := time.NewTicker(floorEvery)
+	defer refresh.Stop()
+	purge := time.NewTicker(time.Hour)
+	defer purge.Stop()
+	for {
+		select {
+		case <-e.ctx.Done():
+			if cause := context.Cause(e.ctx); cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, errStopped) {
+				return cause
+			}
+			return nil
+		case <-e.o.Reload:
+			if _, err := e.reload(); err != nil {
+				e.log.Error("reload", "error", err)
+			}
+		case <-refresh.C:
+			e.refreshFloor()
+		case <-purge.C:
+			if err := e.purge(); err != nil {
+				e.log.Error("purge state", "error", err)
+			}
+		}
+	}
+}
+
+// stopLimit bounds how long a stop waits for action.d commands.
+const stopLimit = 30 * time.Second
+
+// errStopped is the cause of a context that a stop command ended.
+var errStopped = errors.New("stopped by command")
+
+func (e *engine) listen(undo *cleanups) error {
+	if e.o.Socket == "" {
+		return nil
+	}
+	srv, err := control.Listen(control.ServerOptions{Path: e.o.Socket, Group: e.o.Group, Daemon: e})
+	if err != nil {
+		return err
+	}
+	undo.add("close control socket", srv.Close)
+	return nil
+}
+
+// targets are what the native jails close, in the order of their names.
+func (e *engine) targets() []firewall.Target {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all []firewall.Target
+	for _, name := range slices.Sorted(maps.Keys(e.workers)) {
+		if t := e.workers[name].target; t != nil {
+			all = append(all, *t)
+		}
+	}
+	return all
+}
+
+// purge forgets history older than dbpurgeage (fail2ban.conf), and jails configured no more.
+func (e *engine) purge() error {
+	e.mu.Lock()
+	age := e.conf.Global.DBPurgeAge
+	names := slices.Collect(maps.Keys(e.broken))
+	e.mu.Unlock()
+	for _, w := range e.running() {
+		names = append(names, w.conf.Name)
+		age = max(age, w.conf.FindTime) // a position forgotten earlier would count failures twice
+	}
+	return e.store.Purge(e.ctx, e.o.Now(), age, names)
+}

@@ -1,0 +1,276 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"gaol/internal/action"
+	"gaol/internal/config"
+	"gaol/internal/date"
+	"gaol/internal/event"
+	"gaol/internal/filter"
+	"gaol/internal/firewall"
+	"gaol/internal/jail"
+	"gaol/internal/store"
+)
+
+// startJails plans all jails, makes the rules of the kernel, brings back what was banned and
+// lets the workers go. A jail that cannot run does not stop the others.
+func (e *engine) startJails(undo *cleanups) error {
+	plans := e.planAll(e.conf)
+	if len(plans) == 0 && len(e.conf.Jails) > 0 {
+		return fmt.Errorf("%w: each one is broken", ErrNoJail)
+	}
+	for _, p := range plans {
+		e.workers[p.conf.Name] = e.newWorker(p)
+	}
+	if err := e.deps.ensure(); err != nil {
+		return err
+	}
+	kernel, err := e.fw.List()
+	if err != nil {
+		return err
+	}
+	if err := e.forgetJails(kernel); err != nil {
+		return err
+	}
+	intents, err := e.store.Pending(e.ctx)
+	if err != nil {
+		return err
+	}
+	undo.add("stop jails", e.stopJails)
+	for _, p := range plans {
+		w := e.workers[p.conf.Name]
+		if err := e.launch(w, nil, kernel[p.conf.Name], intents); err != nil {
+			delete(e.workers, p.conf.Name)
+			e.breakJail(p.conf.Name, err)
+		}
+	}
+	if len(e.workers) == 0 && len(e.conf.Jails) > 0 {
+		return fmt.Errorf("%w: each one is broken", ErrNoJail)
+	}
+	e.undoForeign(intents)
+	return nil
+}
+
+func (e *engine) planAll(c *config.Config) []*plan {
+	var plans []*plan
+	for _, j := range c.Jails {
+		if j.Broken {
+			e.breakJail(j.Name, errors.New("its configuration has errors; gaol check lists them"))
+			continue
+		}
+		p, err := makePlan(j, e.deps.resolver, e.o.Now().Year())
+		if err != nil {
+			e.breakJail(j.Name, err)
+			continue
+		}
+		delete(e.broken, j.Name)
+		plans = append(plans, p)
+	}
+	return plans
+}
+
+func (e *engine) breakJail(name string, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.broken[name] = err.Error()
+	e.log.Error(fmt.Sprintf("[%s] jail does not run: %v", name, err), "logger", "jail")
+}
+
+func (e *engine) newWorker(p *plan) *worker {
+	return &worker{
+		plan: p, deps: e.deps, jail: jail.New(p.options(e.deps.floor)), filter: filter.New(p.program), log: e.log,
+		cutters: map[string]*date.Cutter{}, perSource: map[string]*event.SourceStatus{},
+		batches: make(chan event.Batch), calls: make(chan func()), done: make(chan struct{}),
+	}
+}
+
+// launch brings a worker's state back and lets it go. before is the worker it replaces.
+func (e *engine) launch(w *worker, before *worker, kernel []firewall.Element, intents []event.Intent) error {
+	name := w.conf.Name
+	state, err := e.store.Load(e.ctx, name)
+	if err != nil {
+		return err
+	}
+	var gone []*actor
+	var old *actors
+	if before != nil {
+		old = before.queue
+	}
+	if w.queue, gone, err = newActors(w.plan, e.deps, old); err != nil {
+		return err
+	}
+	if w.sources, w.missing, err = w.open(state, e.o.Now()); err != nil {
+		return err
+	}
+	if err := w.filter.Restore(state.Memory); err != nil {
+		e.log.Warn(fmt.Sprintf("[%s] connections half seen are forgotten", name), "error", err)
+	}
+	if before == nil {
+		w.queue.recover(intentsOf(intents, name), inForce(state.Bans, e.o.Now()))
+	} else {
+		for _, a := range gone {
+			old.end(a)
+		}
+	}
+	w.restore(state, kernel)
+	w.announce()
+	ctx, cancel := context.WithCancel(e.ctx)
+	w.stop = cancel
+	go w.run(ctx)
+	return nil
+}
+
+// announce says what the jail watches and what it does not find.
+func (w *worker) announce() {
+	for _, s := range w.sources {
+		for _, name := range s.Watched() {
+			w.log.Info(fmt.Sprintf("[%s] watches %s", w.conf.Name, name), "logger", "jail")
+		}
+	}
+	for _, m := range w.missing {
+		w.log.Warn(fmt.Sprintf("[%s] %s does not exist (yet); it is read as soon as it does", w.conf.Name, m), "logger", "jail")
+	}
+	w.log.Info(fmt.Sprintf("[%s] jail started: %d failures in %s ban for %s", w.conf.Name, w.conf.MaxRetry,
+		w.conf.FindTime, banTimeText(w.conf.BanTime)), "logger", "jail", "port", w.conf.Port, "actions", w.actionNames())
+}
+
+func banTimeText(d time.Duration) string {
+	if d < 0 {
+		return "ever"
+	}
+	return d.String()
+}
+
+// restore compares the store with the kernel: in both, the later end counts; only in the
+// kernel, the ban is adopted; only in the store and not over, it is added; lifted but not
+// confirmed, it is deleted.
+func (w *worker) restore(state store.State, kernel []firewall.Element) {
+	now := w.deps.now()
+	bans := slices.Clone(state.Bans)
+	known := map[string]int{}
+	for i, b := range bans {
+		known[b.ID] = i
+	}
+	var lifted []event.Ban
+	for _, id := range state.Unbanned {
+		lifted = append(lifted, event.Ban{ID: id})
+	}
+	for _, el := range kernel {
+		id, kind := idOf(el.Prefix)
+		end := time.Time{}
+		if el.Timeout > 0 {
+			end = now.Add(el.Timeout)
+		}
+		if i, ok := known[id]; ok {
+			if b := &bans[i]; !b.End.IsZero() && (end.IsZero() || end.Sub(b.End) > time.Second) {
+				b.End = end
+			}
+			continue
+		}
+		if !slices.Contains(state.Unbanned, id) {
+			bans = append(bans, event.Ban{Jail: w.conf.Name, ID: id, Kind: kind, IP: id, Start: now, End: end,
+				Reason: "found in the kernel's set"})
+		}
+	}
+	if len(lifted) > 0 && w.kernel(nil, lifted, now) {
+		w.confirmed = state.Unbanned
+	}
+	w.settle(context.Background(), w.jail.Restore(bans, state.Tallies, now))
+	w.written()
+}
+
+// idOf is how a jail names what the kernel bans.
+func idOf(p netip.Prefix) (string, event.IDKind) {
+	if p.IsSingleIP() {
+		return p.Addr().String(), event.Address
+	}
+	return p.String(), event.Network
+}
+
+// forgetJails deletes from the kernel the jails that are configured no more. Jails that are
+// configured but broken keep their bans.
+func (e *engine) forgetJails(kernel map[string][]firewall.Element) error {
+	var changes []firewall.Change
+	for name := range kernel {
+		w, broken := e.workers[name], e.broken[name] != ""
+		if broken || w != nil && w.target != nil {
+			continue
+		}
+		e.log.Info(fmt.Sprintf("[%s] jail is gone: its bans in the kernel are deleted", name), "logger", "jail")
+		changes = append(changes, firewall.Change{Jail: name, Forget: true})
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	return e.fw.Apply(changes)
+}
+
+// undoForeign undoes what actions left that no running jail has: removed while gaol was down.
+func (e *engine) undoForeign(intents []event.Intent) {
+	var foreign []event.Intent
+	for _, i := range intents {
+		w := e.workers[i.Jail]
+		if e.broken[i.Jail] != "" {
+			continue
+		}
+		if w == nil || !slices.ContainsFunc(w.queue.all, func(a *actor) bool { return a.Name() == i.Action }) {
+			foreign = append(foreign, i)
+		}
+	}
+	if len(foreign) == 0 || e.o.DryRun {
+		return
+	}
+	report := (&actors{log: e.log}).report
+	e.deps.queues.For(foreign[0].File).Add(false, func(ctx context.Context) {
+		if err := action.Undo(ctx, foreign, action.Options{Journal: e.store, Report: report}); err != nil {
+			e.log.Error("undo what removed actions left", "error", err)
+		}
+	})
+}
+
+func intentsOf(all []event.Intent, jail string) (own []event.Intent) {
+	for _, i := range all {
+		if i.Jail == jail {
+			own = append(own, i)
+		}
+	}
+	return own
+}
+
+func inForce(bans []event.Ban, now time.Time) map[string]bool {
+	m := map[string]bool{}
+	for _, b := range bans {
+		if b.End.IsZero() || b.End.After(now) {
+			m[b.ID] = true
+		}
+	}
+	return m
+}
+
+// stopJails waits for the workers, whose context has ended, to write down what they took in;
+// then the action.d commands flush and stop. Native bans stay, unless the stop asked otherwise.
+func (e *engine) stopJails() error {
+	for _, w := range e.running() {
+		w.stop()
+		<-w.done
+		if e.unbanAll.Load() {
+			var ds []event.Decision
+			for _, b := range w.jail.Bans() {
+				ds = append(ds, w.jail.Unban(b.ID, e.o.Now(), "stop --unban")...)
+			}
+			w.settle(context.Background(), ds)
+			w.written()
+		}
+		w.queue.stop()
+	}
+	if e.unbanAll.Load() {
+		return e.fw.Drop()
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Notice is the level of bans and lifts, between info and warning as in fail2ban, whose
+// recidive filter and external parsers look for "NOTICE  [jail] Ban ADDRESS".
+const Notice = slog.Level(2)
+
+// LogHandler writes records as fail2ban writes its log, so that what reads that log
+// (recidive, dashboards, scripts) reads gaol's:
+//
+//	2026-11-24 13:00:00,123 fail2ban.actions        [4242]: NOTICE  [sshd] Ban 192.0.2.1
+//
+// The attribute "logger" chooses the logger's name; other attributes follow the message as
+// key=value. Message and values are stripped of control characters and line ends, so that
+// text written by an attacker never starts a line of its own.
+type LogHandler struct {
+	mu    *sync.Mutex
+	out   io.Writer
+	level slog.Level
+	attrs []slog.Attr
+}
+
+// NewLogHandler returns a handler that writes records of at least level to out.
+func NewLogHandler(out io.Writer, level slog.Level) *LogHandler {
+	return &LogHandler{mu: &sync.Mutex{}, out: out, level: level}
+}
+
+// Enabled implements slog.Handler.
+func (h *LogHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
+
+// Handle implements slog.Handler.
+func (h *LogHandler) Handle(_ context.Context, r slog.Record) error {
+	logger := "gaol"
+	var tail strings.Builder
+	add := func(a slog.Attr) bool {
+		if a.Key == "logger" {
+			logger = a.Value.String()
+			return true
+		}
+		v := Printable(a.Value.String())
+		if v == "" || strings.ContainsAny(v, " \"=") {
+			v = fmt.Sprintf("%q", v)
+		}
+		fmt.Fprintf(&tail, " %s=%s", a.Key, v)
+		return true
+	}
+	for _, a := range h.attrs {
+		add(a)
+	}
+	r.Attrs(add)
+	t := r.Time
+	line := fmt.Sprintf("%s,%03d fail2ban.%-15s [%d]: %-7s %s%s\n", t.Format("2006-01-02 15:04:05"),
+		t.Nanosecond()/1e6, logger, os.Getpid(), levelName(r.Level), Printable(r.Message), tail.String())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := io.WriteString(h.out, line)
+	return err
+}
+
+// WithAttrs implements slog.Handler.
+func (h *LogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	n := *h
+	n.attrs = append(append([]slog.Attr(nil), h.attrs...), attrs...)
+	return &n
+}
+
+// WithGroup implements slog.Handler; fail2ban's format has no groups.
+func (h *LogHandler) WithGroup(string) slog.Handler { return h }
+
+func levelName(l slog.Level) string {
+	switch {
+	case l < slog.LevelInfo:
+		return "DEBUG"
+	case l < Notice:
+		return "INFO"
+	case l < slog.LevelWarn:
+		return "NOTICE"
+	case l < slog.LevelError:
+		return "WARNING"
+	}
+	return "ERROR"
+}
+
+// Printable returns s with every control character, line end and invalid byte replaced by
+// '?', so that text from a log can be shown on a terminal or in a line of gaol's own log.
+func Printable(s string) string {
+	clean := true
+	for _, r := range s {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"gaol/internal/config"
+	"gaol/internal/firewall"
+)
+
+// reload reads the configuration again and changes what changed. All that can fail is done
+// first: a broken jail keeps its running version, and a shared file that cannot be read keeps
+// every jail that it no longer shows. The problems are those of the new configuration.
+func (e *engine) reload() ([]config.Problem, error) {
+	e.reloading.Lock()
+	defer e.reloading.Unlock()
+	conf, problems := e.o.Load()
+	plans := e.planAll(conf)
+	keepMissing := slices.ContainsFunc(problems, func(p config.Problem) bool {
+		return p.Severity == config.Error && p.Jail == ""
+	})
+	named := map[string]bool{}
+	for _, j := range conf.Jails {
+		named[j.Name] = true
+	}
+	for _, w := range e.running() {
+		if name := w.conf.Name; !named[name] && !keepMissing {
+			if err := e.remove(w); err != nil {
+				return problems, err
+			}
+		}
+	}
+	for _, p := range plans {
+		if err := e.replace(p); err != nil {
+			e.breakJail(p.conf.Name, err)
+		}
+	}
+	e.mu.Lock()
+	e.conf, e.problems = conf, problems
+	e.mu.Unlock()
+	e.log.Info(fmt.Sprintf("configuration read again: %d jails run", len(e.running())), "logger", "server")
+	return problems, nil
+}
+
+// remove ends a jail that is configured no more.
+func (e *engine) remove(w *worker) error {
+	name := w.conf.Name
+	w.stop()
+	<-w.done
+	w.queue.stop()
+	e.mu.Lock()
+	delete(e.workers, name)
+	delete(e.broken, name)
+	e.mu.Unlock()
+	e.log.Info(fmt.Sprintf("[%s] jail stopped: it is configured no more", name), "logger", "jail")
+	return e.fw.Apply([]firewall.Change{{Jail: name, Forget: true}})
+}
+
+// replace starts a jail, or starts it again when it changed. The state goes through the
+// store, the bans stay in the kernel all the while.
+func (e *engine) replace(p *plan) error {
+	name := p.conf.Name
+	e.mu.Lock()
+	old := e.workers[name]
+	e.mu.Unlock()
+	if old != nil && reflect.DeepEqual(old.conf, p.conf) {
+		return nil
+	}
+	w := e.newWorker(p)
+	if old != nil {
+		old.stop()
+		<-old.done
+	}
+	e.mu.Lock()
+	e.workers[name] = w
+	e.mu.Unlock()
+	if err := e.deps.ensure(); err != nil {
+		e.log.Error(fmt.Sprintf("[%s] make the rules of the changed jail", name), "error", err)
+		w.owes = true
+	}
+	if err := e.launch(w, old, nil, nil); err != nil {
+		e.mu.Lock()
+		delete(e.workers, name)
+		e.mu.Unlock()
+		if old == nil {
+			return err
+		}
+		return e.revive(old, err)
+	}
+	return nil
+}
+
+// revive starts the version that ran before a changed jail that could not be started.
+func (e *engine) revive(old *worker, cause error) error {
+	again := e.newWorker(old.plan)
+	e.mu.Lock()
+	e.workers[old.conf.Name] = again
+	e.mu.Unlock()
+	if err := e.launch(again, old, nil, nil); err != nil {
+		e.mu.Lock()
+		delete(e.workers, old.conf.Name)
+		e.mu.Unlock()
+		return fmt.Errorf("%w; and the version before does not start either: %w", cause, err)
+	}
+	return fmt.Errorf("%w; the version before goes on", cause)
+}
+
+// running are the workers in the order of their names.
+func (e *engine) running() []*worker {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all []*worker
+	for _, name := range slices.Sorted(maps.Keys(e.workers)) {
+		all = append(all, e.workers[name])
+	}
+	return all
+}

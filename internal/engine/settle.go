@@ -1,0 +1,216 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"gaol/internal/event"
+	"gaol/internal/firewall"
+	"gaol/internal/store"
+)
+
+// settle makes decisions true and writes them down together with the read position. Bans go
+// to the kernel first and to the store at once after: a kill between the two leaves a ban that
+// the next start finds in the kernel. Lifts are written down first: a kill between the two
+// leaves an address that the next start lets go.
+func (w *worker) settle(ctx context.Context, ds []event.Decision, marks ...event.Mark) {
+	for len(ds) > 0 {
+		n := 1
+		for n < len(ds) && (ds[n].Kind == event.Lift) == (ds[0].Kind == event.Lift) {
+			n++
+		}
+		if ds[0].Kind == event.Lift {
+			w.lift(ctx, ds[:n])
+		} else {
+			w.impose(ctx, ds[:n])
+		}
+		ds = ds[n:]
+	}
+	change := store.Change{Jail: w.conf.Name, Time: w.deps.now(), Marks: marks, Confirmed: w.confirmed}
+	w.confirmed = nil
+	change.Tallies, change.GoneTallies = w.jail.Dirty()
+	if w.filter.Changed() {
+		memory, err := w.filter.Snapshot()
+		if err != nil {
+			w.log.Error(fmt.Sprintf("[%s] snapshot of the filter", w.conf.Name), "error", err)
+		}
+		change.Memory = memory
+	}
+	w.commit(change)
+}
+
+// impose closes ports: kernel, then store, then the action.d commands.
+func (w *worker) impose(ctx context.Context, ds []event.Decision) {
+	now := w.deps.now()
+	var bans []event.Ban
+	for _, d := range ds {
+		if d.Kind != event.Spare {
+			bans = append(bans, d.Ban)
+		}
+	}
+	w.kernel(bans, nil, now)
+	for _, d := range ds {
+		w.tell(d)
+	}
+	if len(bans) > 0 {
+		w.commit(store.Change{Jail: w.conf.Name, Time: now, Bans: bans})
+	}
+	for _, d := range ds {
+		switch d.Kind {
+		case event.Prolong:
+			w.queue.prolong(d.Ban)
+		case event.Impose:
+			w.queue.ban(d.Ban, d.Restored)
+		}
+	}
+}
+
+// lift opens ports again: store, then kernel, then the action.d commands.
+func (w *worker) lift(ctx context.Context, ds []event.Decision) {
+	now := w.deps.now()
+	ids := make([]string, len(ds))
+	bans := make([]event.Ban, len(ds))
+	for i, d := range ds {
+		ids[i], bans[i] = d.Ban.ID, d.Ban
+	}
+	w.commit(store.Change{Jail: w.conf.Name, Time: now, Unbans: ids, Reason: ds[0].Reason})
+	w.written()
+	if w.kernel(nil, bans, now) {
+		w.confirmed = append(w.confirmed, ids...)
+	}
+	for _, d := range ds {
+		w.tell(d)
+		w.queue.unban(d.Ban)
+	}
+}
+
+// kernel adds and removes bans in the firewall; false: it failed and is owed.
+func (w *worker) kernel(add, remove []event.Ban, now time.Time) bool {
+	if w.target == nil {
+		return true
+	}
+	change := firewall.Change{Jail: w.conf.Name}
+	for _, b := range add {
+		if el, ok := elementOf(b, now); ok {
+			change.Add = append(change.Add, el)
+		} else if prefix, valid := prefixOf(b); valid {
+			change.Remove = append(change.Remove, prefix) // over before it could be written
+		} else {
+			w.log.Warn(fmt.Sprintf("[%s] %s is no address: the kernel cannot ban it", w.conf.Name, clip(b.ID, 100)), "logger", "actions")
+		}
+	}
+	for _, b := range remove {
+		if prefix, valid := prefixOf(b); valid {
+			change.Remove = append(change.Remove, prefix)
+		}
+	}
+	if len(change.Add)+len(change.Remove) == 0 {
+		return true
+	}
+	if err := w.deps.apply([]firewall.Change{change}); err != nil {
+		w.owe(err)
+		return false
+	}
+	return true
+}
+
+func (w *worker) owe(err error) {
+	if !w.owes {
+		w.log.Error(fmt.Sprintf("[%s] the firewall refused a change; trying again every second", w.conf.Name),
+			"logger", "actions", "error", err)
+	}
+	w.owes, w.problem = true, "firewall: "+err.Error()
+}
+
+// repair writes all bans of the jail to the kernel again after it refused some.
+func (w *worker) repair() {
+	w.owes = false
+	if err := w.deps.ensure(); err != nil {
+		w.owes = true
+		return
+	}
+	if w.kernel(w.jail.Bans(), nil, w.deps.now()) {
+		w.problem = ""
+		w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] the firewall took all bans again", w.conf.Name), "logger", "actions")
+	}
+}
+
+// tell logs a decision in fail2ban's words; recidive and external parsers read them.
+func (w *worker) tell(d event.Decision) {
+	level, verb := Notice, ""
+	switch {
+	case d.Kind == event.Impose && w.deps.dryRun:
+		verb = "Would ban"
+	case d.Kind == event.Impose && d.Restored:
+		verb = "Restore Ban"
+	case d.Kind == event.Impose:
+		verb = "Ban"
+	case d.Kind == event.Lift:
+		verb = "Unban"
+		if d.Reason != "" {
+			w.log.Info(fmt.Sprintf("[%s] Lift %s: %s", w.conf.Name, clip(d.Ban.ID, 100), d.Reason), "logger", "actions")
+		}
+	case d.Kind == event.Prolong:
+		level, verb = slog.LevelInfo, "Prolong"
+	case d.Kind == event.Spare:
+		w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] Ignore %s: %s", w.conf.Name, clip(d.Ban.ID, 100), d.Reason), "logger", "actions")
+		return
+	}
+	w.log.Log(context.Background(), level, fmt.Sprintf("[%s] %s %s", w.conf.Name, verb, clip(d.Ban.ID, 200)), "logger", "actions")
+}
+
+// commit hands a change to the store. One is under way at most, so the order is kept and a
+// slow disk slows the reading down instead of filling memory.
+func (w *worker) commit(c store.Change) {
+	w.written()
+	w.pending = w.deps.commit(c)
+}
+
+// written waits for the change under way.
+func (w *worker) written() {
+	if w.pending == nil {
+		return
+	}
+	if err := <-w.pending; err != nil {
+		w.problem = err.Error()
+		w.log.Error(fmt.Sprintf("[%s] write down state", w.conf.Name), "error", err)
+	}
+	w.pending = nil
+}
+
+// flush writes what is left when the worker stops.
+func (w *worker) flush() {
+	w.settle(context.Background(), nil)
+	w.written()
+}
+
+// prefixOf is what the firewall bans for a ban: its address or its network.
+func prefixOf(b event.Ban) (netip.Prefix, bool) {
+	if p, err := netip.ParsePrefix(b.ID); err == nil {
+		return p.Masked(), true
+	}
+	a, err := netip.ParseAddr(b.ID)
+	if err != nil || a.Zone() != "" {
+		return netip.Prefix{}, false
+	}
+	a = a.Unmap()
+	return netip.PrefixFrom(a, a.BitLen()), true
+}
+
+// elementOf is the ban as a set element with what is left of it; false: nothing is left, or
+// it is no address.
+func elementOf(b event.Ban, now time.Time) (firewall.Element, bool) {
+	prefix, ok := prefixOf(b)
+	if !ok {
+		return firewall.Element{}, false
+	}
+	if b.End.IsZero() {
+		return firewall.Element{Prefix: prefix}, true
+	}
+	left := b.End.Sub(now)
+	// A timeout below one millisecond would read as none at all: for ever.
+	return firewall.Element{Prefix: prefix, Timeout: left}, left >= time.Millisecond
+}

@@ -1,0 +1,226 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"gaol/internal/date"
+	"gaol/internal/event"
+	"gaol/internal/filter"
+	"gaol/internal/jail"
+	"gaol/internal/source"
+	"gaol/internal/store"
+)
+
+// worker runs one jail. Its goroutine owns all that is in here, so nothing is locked: others
+// talk to it through batches and calls.
+type worker struct {
+	*plan
+	deps    *deps
+	jail    *jail.Jail
+	filter  *filter.Filter
+	cutters map[string]*date.Cutter // by source
+	sources []source.Source
+	batches chan event.Batch
+	calls   chan func()
+	done    chan struct{}
+	stop    context.CancelFunc
+	log     *slog.Logger
+
+	lines, aborted, cut uint64
+	perSource           map[string]*event.SourceStatus
+	missing             []string // paths that match nothing yet
+	confirmed           []string // lifted ids the kernel let go, to be written
+	queue               *actors
+	pending             <-chan error // the commit under way
+	owes                bool         // the kernel may lack some of this jail's bans
+	problem             string
+	abortTold           time.Time
+}
+
+// retryEvery is how soon bans that the kernel refused are tried again.
+const retryEvery = time.Second
+
+// run reads until ctx ends; then what was taken in is written and the sources are closed.
+func (w *worker) run(ctx context.Context) {
+	defer close(w.done)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, s := range w.sources {
+		go w.pump(ctx, s)
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		timer.Reset(w.wait())
+		select {
+		case b := <-w.batches:
+			w.take(ctx, b)
+		case f := <-w.calls:
+			f()
+		case <-timer.C:
+			w.tick(ctx)
+		case <-ctx.Done():
+			w.flush()
+			for _, s := range w.sources {
+				if err := s.Close(); err != nil {
+					w.log.Warn("close source", "error", err)
+				}
+			}
+			return
+		}
+	}
+}
+
+// wait is how long nothing needs to be done if no line comes.
+func (w *worker) wait() time.Duration {
+	if w.owes {
+		return retryEvery
+	}
+	if at, ok := w.jail.Next(); ok {
+		return max(at.Sub(w.deps.now()), time.Millisecond)
+	}
+	return time.Hour
+}
+
+// pump hands the batches of one source to the worker. A source tells its own troubles in
+// Batch.Err and goes on; an error of Next is its end.
+func (w *worker) pump(ctx context.Context, s source.Source) {
+	for {
+		b, err := s.Next(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			b.Err = fmt.Errorf("log source stopped: %w", err)
+		}
+		select {
+		case w.batches <- b:
+		case <-ctx.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// take carries one batch through date, filter and jail, makes the decisions true and writes
+// all of it down with the position behind the batch, as one change.
+func (w *worker) take(ctx context.Context, b event.Batch) {
+	if b.Err != nil {
+		w.problem = b.Err.Error()
+		w.log.Error(fmt.Sprintf("[%s] %v", w.conf.Name, b.Err), "logger", "filter")
+	}
+	now := w.deps.now()
+	w.cut += uint64(b.Cut)
+	w.lines += uint64(len(b.Lines))
+	st := w.source(b.Source)
+	st.Found, st.Mark = true, b.Mark
+	st.Lines += uint64(len(b.Lines))
+	cutter := w.cutter(b.Source)
+	if !b.End {
+		// We are behind: a stamp that is old because we are late must not become "now".
+		cutter.InOperation = false
+	}
+	var decisions []event.Decision
+	for _, l := range b.Lines {
+		decisions = append(decisions, w.line(ctx, cutter, l, b.Source, now)...)
+	}
+	if b.End {
+		cutter.InOperation = true
+	}
+	w.settle(ctx, decisions, b.Mark)
+}
+
+func (w *worker) line(ctx context.Context, c *date.Cutter, l event.Line, src string, now time.Time) []event.Decision {
+	entry, ok := c.Cut(l, src, now)
+	if !ok {
+		return nil
+	}
+	failures, aborts := w.filter.Feed(entry, now)
+	for _, a := range aborts {
+		w.aborted++
+		// Rate-limited: the line is the attacker's, and so would be the log.
+		if now.Sub(w.abortTold) > time.Minute {
+			w.abortTold = now
+			w.log.Warn(fmt.Sprintf("[%s] regex gave up on a line: step budget used up", w.conf.Name),
+				"logger", "filter", "regex", a.Where, "line", clip(l.Text, 200))
+		}
+	}
+	var decisions []event.Decision
+	for _, f := range failures {
+		f.Jail = w.conf.Name
+		for _, one := range w.resolve(ctx, f) {
+			if now.Before(one.Time) {
+				one.Time = now
+			}
+			w.log.Info(fmt.Sprintf("[%s] Found %s - %s", w.conf.Name, one.ID, one.Time.Format(time.DateTime)), "logger", "filter")
+			decisions = append(decisions, w.jail.Fail(one, now)...)
+		}
+	}
+	return decisions
+}
+
+// resolve turns a host name into its addresses; everything else stays as it is.
+func (w *worker) resolve(ctx context.Context, f event.Failure) []event.Failure {
+	if f.Kind != event.Name {
+		return []event.Failure{f}
+	}
+	addrs, err := w.deps.resolver.Resolve(ctx, f.ID)
+	if err != nil {
+		w.log.Debug(fmt.Sprintf("[%s] cannot resolve %s", w.conf.Name, clip(f.ID, 100)), "logger", "filter", "error", err)
+		return nil
+	}
+	if w.conf.UseDNS == "warn" {
+		w.log.Warn(fmt.Sprintf("[%s] resolved host name %s", w.conf.Name, clip(f.ID, 100)), "logger", "filter")
+	}
+	all := make([]event.Failure, 0, len(addrs))
+	for _, a := range addrs {
+		one := f
+		one.ID, one.IP, one.Kind = a.String(), a.String(), event.Address
+		all = append(all, one)
+	}
+	return all
+}
+
+func (w *worker) tick(ctx context.Context) {
+	if w.owes {
+		w.repair()
+	}
+	if ds := w.jail.Tick(w.deps.now()); len(ds) > 0 {
+		w.settle(ctx, ds)
+		return
+	}
+	if tallies, gone := w.jail.Dirty(); len(tallies)+len(gone) > 0 {
+		w.commit(store.Change{Jail: w.conf.Name, Time: w.deps.now(), Tallies: tallies, GoneTallies: gone})
+	}
+}
+
+func (w *worker) source(name string) *event.SourceStatus {
+	st := w.perSource[name]
+	if st == nil {
+		st = &event.SourceStatus{Name: name}
+		w.perSource[name] = st
+	}
+	return st
+}
+
+func (w *worker) cutter(name string) *date.Cutter {
+	c := w.cutters[name]
+	if c == nil {
+		c = &date.Cutter{Detector: date.NewDetector(w.dates), FindTime: w.conf.FindTime}
+		w.cutters[name] = c
+	}
+	return c
+}
+
+// clip is s for a log line: printable, at most n bytes.
+func clip(s string, n int) string {
+	if len(s) > n {
+		s = s[:n] + "…"
+	}
+	return Printable(s)
+}
