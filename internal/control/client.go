@@ -38,7 +38,7 @@ func NewClient(path string) *Client {
 }
 
 // Do sends a command and returns the reply. Its errors are *Error: Absent and Denied where
-// nobody was reached, the daemon's own otherwise.
+// nobody was reached, the daemon's own otherwise, which may come with a reply.
 func (c *Client) Do(ctx context.Context, cmd Command) (Reply, error) {
 	body, err := json.Marshal(cmd)
 	if err != nil {
@@ -56,11 +56,11 @@ func (c *Client) Do(ctx context.Context, cmd Command) (Reply, error) {
 	defer resp.Body.Close()
 	answer := json.NewDecoder(io.LimitReader(resp.Body, maxReply))
 	if resp.StatusCode != http.StatusOK {
-		e := &Error{}
-		if err := answer.Decode(e); err != nil || e.Msg == "" {
+		var f failure
+		if err := answer.Decode(&f); err != nil || f.Msg == "" {
 			return Reply{}, &Error{Fault: Failed, Msg: fmt.Sprintf("what answers on %s is not gaol (%s)", c.path, resp.Status)}
 		}
-		return Reply{}, e
+		return f.Reply, &f.Error
 	}
 	var r Reply
 	if err := answer.Decode(&r); err != nil {

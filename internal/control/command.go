@@ -25,6 +25,7 @@ const Socket = "/run/gaol/gaol.sock"
 
 // Daemon is what carries out commands. Do may be called by several goroutines at once. Its
 // errors are *Error where the caller is at fault; any other error is a failure of the daemon.
+// A reply beside an error reaches the caller too.
 type Daemon interface {
 	Do(ctx context.Context, c Command) (Reply, error)
 }
@@ -63,8 +64,8 @@ type Banned struct {
 	ID string `json:"id,omitempty"`
 }
 
-// Reload reads the configuration again. Reply: Problems holds all findings; jails that are
-// broken keep their running version.
+// Reload reads the configuration again. Reply: Problems holds all findings, beside an error
+// too; jails that are broken keep their running version.
 type Reload struct{}
 
 // Stop ends the daemon; the reply comes before the end. Bans of the native action stay in the

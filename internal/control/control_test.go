@@ -90,6 +90,10 @@ func TestErrorsArriveAsReturned(t *testing.T) {
 			t.Errorf("error (-sent +got):\n%s", diff)
 		}
 	}
+	d.err, d.reply.Problems = &Error{Fault: Failed, Msg: "broken"}, []string{"a:1: b"}
+	if r, err := c.Do(t.Context(), Reload{}); err == nil || len(r.Problems) != 1 {
+		t.Errorf("reply beside the error: %+v, %v", r, err)
+	}
 	d.err = errors.New("disk full")
 	_, err := c.Do(t.Context(), Status{})
 	if diff := cmp.Diff(error(&Error{Fault: Failed, Msg: "disk full"}), err); diff != "" {

@@ -78,10 +78,17 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if !errors.As(err, &e) {
 			e = &Error{Fault: Failed, Msg: err.Error()}
 		}
-		write(w, statusOf(e.Fault), e)
+		write(w, statusOf(e.Fault), failure{*e, reply})
 		return
 	}
 	write(w, http.StatusOK, reply)
+}
+
+// failure is an error on the wire, with what there is to say besides: a reload that fails has
+// its problems.
+type failure struct {
+	Error
+	Reply Reply `json:"reply,omitzero"`
 }
 
 func (h handler) serve(w http.ResponseWriter, r *http.Request) (Reply, error) {
