@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -88,7 +89,9 @@ func (l *loader) action(j *Jail, s *spec) (Action, error) {
 	}
 	keys := a.name(j.Name, s, params)
 	if a.Python {
-		return a, fault(s.pos, "use an action.d/*.conf action that does the same", "action %q is a Python program, which gaol does not run", s.name)
+		l.r.note(&Problem{Pos: s.pos, Jail: j.Name, Msg: "action " + strconv.Quote(s.name) + " is a Python program, which gaol does not run; the jail runs without it",
+			Hint: "use an action.d/*.conf action that does the same"})
+		return a, nil
 	}
 	d, err := l.actionDoc(s)
 	if err != nil {
@@ -227,12 +230,12 @@ func (a *Action) closes(j *Jail) *Problem {
 		a.Port = ""
 	}
 	block := pick("blocktype", j.BlockType)
-	a.BlockType = strings.ToLower(strings.TrimSpace(block.Text()))
-	if a.BlockType == "" {
+	switch a.BlockType = strings.ToLower(strings.TrimSpace(block.Text())); a.BlockType {
+	case "":
 		a.BlockType = "drop"
-	}
-	if a.BlockType != "drop" && a.BlockType != "reject" {
-		return fault(block.Pos(), "write blocktype = drop or blocktype = reject", "blocktype %s of the action gaol is neither drop nor reject", quote(a.BlockType))
+	case "drop", "reject":
+	default:
+		return fault(block.Pos(), "write blocktype = drop or blocktype = reject", "blocktype %s of the action gaol is neither drop nor reject", quote(block.Text()))
 	}
 	return nil
 }

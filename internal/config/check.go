@@ -16,6 +16,7 @@ func (c *Config) Check() []Problem {
 		if j := &c.Jails[i]; !j.Broken {
 			k.sources(j)
 			k.sshd(j)
+			k.mode(j)
 			k.words(j)
 			for n := range j.Actions {
 				k.commands(j, &j.Actions[n])
@@ -56,10 +57,6 @@ func (k *checker) words(j *Jail) {
 	if !slices.Contains([]string{"yes", "warn", "no", "raw"}, strings.ToLower(j.UseDNS)) {
 		k.say(Warning, j, j.Where("usedns"), "write usedns = yes, warn, no or raw", "usedns %s is none of yes, warn, no, raw; it means no", quote(j.UseDNS))
 	}
-	name, _, _ := strings.Cut(j.Backend, "[")
-	if !slices.Contains([]string{"auto", "pyinotify", "gamin", "polling", "systemd"}, name) {
-		k.say(Error, j, j.Where("backend"), "write backend = auto", "backend %s is none of auto, pyinotify, gamin, polling, systemd", quote(j.Backend))
-	}
 }
 
 // sshdWord finds a program pattern that ends with the literal sshd.
@@ -77,9 +74,23 @@ func (k *checker) sshd(j *Jail) {
 			line += key + "=" + quoteParam(j.Filter.Params[key]) + ", "
 		}
 	}
+	if _, passed := j.Filter.Params["mode"]; !passed && j.Options["mode"].Lines != nil {
+		line += "mode=%(mode)s, "
+	}
 	k.say(Warning, j, j.Where("filter"), "write in ["+j.Name+"]: "+line+`_daemon="sshd(?:-session|-auth)?"]`,
 		"filter %q of jail %q expects lines of %q only; OpenSSH since 9.8 logs as sshd-session, which it does not match",
 		j.FilterName, j.Name, j.Filter.Daemon)
+}
+
+// mode finds a mode that stands in the jail and never gets to the filter: only the default
+// filter = %(__name__)s[mode=%(mode)s] hands it on (§1.4).
+func (k *checker) mode(j *Jail) {
+	v, set := j.Options["mode"]
+	if _, passed := j.Filter.Params["mode"]; !set || passed || j.FilterName == "" {
+		return
+	}
+	k.say(Warning, j, v.Pos(), "write in ["+j.Name+"]: filter = "+j.FilterName+"[mode=%(mode)s]",
+		"mode = %s of jail %q reaches no filter, since filter = %s does not pass it on", v.Text(), j.Name, j.FilterName)
 }
 
 func quoteParam(s string) string {

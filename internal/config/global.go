@@ -1,7 +1,9 @@
 package config
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -103,9 +105,18 @@ func (l *loader) global() Global {
 func (l *loader) own() Own {
 	g := globalReader{l, l.optional("gaol"), map[string]Value{}}
 	values := map[string]string{}
+	var names []string
 	for _, k := range Keys() {
 		if k.File == "gaol.conf" {
 			values[k.Name] = g.text(k.Name, k.Default)
+			names = append(names, k.Name)
+		}
+	}
+	if s := g.d.sections[definition]; s != nil {
+		for _, key := range s.order {
+			if !slices.Contains(names, key) {
+				l.warn(s.keys[key].Pos(), "", "write one of "+strings.Join(names, ", "), "gaol.conf has no key %q", key)
+			}
 		}
 	}
 	return Own{Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"]}

@@ -182,10 +182,11 @@ func (p *parser) option(value string, at Pos) {
 	p.key, p.lines = key, []Line{{strings.TrimSpace(m[2]), at}}
 }
 
-// duplicate reports a key written twice. The later one is taken, as across files.
+// duplicate reports a key written twice. Where it stands in [DEFAULT] the later one is taken, as
+// across files; a jail, filter or action of which nobody knows what is meant does not run.
 func (p *parser) duplicate(key string, first int, now string, at Pos) {
 	p.fail(fault(at, "delete one of the two lines", "key %q stands a second time in [%s], first in line %d; fail2ban refuses "+
-		"the file, here the later one counts", key, p.sect.name, first))
+		"the whole configuration for it", key, p.sect.name, first))
 }
 
 func (p *parser) fail(e *Problem) {

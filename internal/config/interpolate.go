@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -55,20 +56,41 @@ func interpolateLine(w *weave, l Line, get lookup, depth int, via []string) erro
 }
 
 func spliceRef(w *weave, l Line, name string, get lookup, depth int, via []string) error {
+	chain := append(via[:len(via):len(via)], name)
 	if depth > maxDepth {
-		return fault(l.Pos, "break the circle: one of these must not refer to another",
-			"%%(%s)s refers to itself or nests deeper than %d: %s", name, maxDepth, strings.Join(append(via, name), " → "))
+		return tooDeep(l.Pos, chain)
 	}
 	raw, ok := get(name)
 	if !ok {
-		return fault(l.Pos, "define "+name+" in this section or in [DEFAULT], or write %% for a percent sign",
-			"%%(%s)s has no value: no key %q in this section or in [DEFAULT]", name, name)
+		return noValue(l.Pos, name)
 	}
-	inner, err := interpolateAt(raw, get, depth+1, append(via[:len(via):len(via)], name))
+	inner, err := interpolateAt(raw, get, depth+1, chain)
 	if err != nil {
 		return err
 	}
-	alone := strings.EqualFold(strings.TrimSpace(l.Text), "%("+name+")s")
-	w.splice(inner, alone)
+	w.splice(inner, strings.EqualFold(strings.TrimSpace(l.Text), "%("+name+")s"))
 	return nil
+}
+
+// tooDeep shows the circle once.
+func tooDeep(at Pos, chain []string) error {
+	if again := slices.Index(chain[1:], chain[0]); again >= 0 {
+		chain = chain[:again+2]
+	}
+	return fault(at, "break the circle: one of these must not refer to another",
+		"%%(%s)s refers to itself or nests deeper than %d: %s", chain[0], maxDepth, strings.Join(chain, " → "))
+}
+
+func noValue(at Pos, name string) error {
+	sect, key, split := strings.Cut(name, "/")
+	switch {
+	case split && sect == "known":
+		return fault(at, "write out what "+key+" says, or set "+key+" in this section too",
+			"%%(%s)s has no value: known/ is what the same section overrides, and it does not set %q", name, key)
+	case split:
+		return fault(at, "define "+key+" in ["+sect+"]; a section with a capital letter cannot be named here",
+			"%%(%s)s has no value: no key %q in [%s] or in [DEFAULT]", name, key, sect)
+	}
+	return fault(at, "define "+name+" in this section or in [DEFAULT], or write %% for a percent sign",
+		"%%(%s)s has no value: no key %q in this section or in [DEFAULT]", name, name)
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -149,6 +150,9 @@ func (r *jailReader) read() {
 		}
 	}
 	j.Backend = r.text("backend", "auto")
+	if name, _, _ := strings.Cut(j.Backend, "["); !slices.Contains(backends(), name) {
+		r.fail(fault(j.Where("backend"), "write backend = auto", "backend %s is none of %s", quote(j.Backend), strings.Join(backends(), ", ")))
+	}
 	r.readFilter()
 	for _, key := range []string{"prefregex", "failregex", "ignoreregex", "maxlines", "datepattern", "journalmatch", "usedns"} {
 		if v, ok := r.value(key); ok {
@@ -170,6 +174,9 @@ func (r *jailReader) read() {
 	r.readLogs()
 	j.SystemdIfNoLogs = r.bool("systemd_if_nologs", true)
 	j.Port, j.Protocol, j.Chain = r.text("port", ""), r.text("protocol", ""), r.text("chain", "")
+	if _, own := r.doc.sections[j.Name].keys["mode"]; own {
+		r.value("mode")
+	}
 	for _, key := range jailWords() { // what actions may refer to, and later issues read
 		if _, done := j.Options[key]; !done && key != "action" {
 			r.value(key)
@@ -178,6 +185,9 @@ func (r *jailReader) read() {
 	j.BlockType, j.Container, j.Prefix = r.text("blocktype", ""), r.text("container", ""), r.text("prefix", "")
 	r.readActions()
 }
+
+// backends are fail2ban's; the first three mean the same to gaol.
+func backends() []string { return []string{"auto", "pyinotify", "gamin", "polling", "systemd"} }
 
 func (r *jailReader) readCounts() {
 	j := &r.jail
@@ -263,6 +273,9 @@ func (r *jailReader) readActions() {
 		}
 		if first, dup := names[a.Name]; dup {
 			r.fail(fault(a.Pos, "give one of them actname=ANOTHER", "action %q stands twice in jail %q, first at %s", a.Name, r.jail.Name, first))
+			continue
+		}
+		if a.Python {
 			continue
 		}
 		names[a.Name] = a.Pos
