@@ -157,7 +157,7 @@ func word(name string) string {
 }
 
 // command puts the line in front that takes the arguments into variables. From the tenth on
-// they need braces: fail2ban writes $10, which is $1 and a zero.
+// they need braces: fail2ban writes $10, which is $1 and a zero to every shell but dash.
 func (v *variables) command(script string) event.Command {
 	if len(v.names) == 0 {
 		return event.Command{Script: script}
