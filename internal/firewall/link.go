@@ -45,7 +45,7 @@ func (l *link) try(f func(*nftables.Conn) error) error {
 	// error while something is left to read, and would spin for ever on a deadline that is
 	// over. A closed socket ends it.
 	raw := l.raw
-	watchdog := time.AfterFunc(l.timeout, func() { raw.Close() })
+	watchdog := time.AfterFunc(l.timeout, func() { _ = raw.Close() })
 	err := f(l.conn)
 	if !watchdog.Stop() {
 		l.conn, l.raw = nil, nil
@@ -55,7 +55,7 @@ func (l *link) try(f func(*nftables.Conn) error) error {
 		return nil
 	}
 	if err != nil {
-		l.close()
+		_ = l.close() // the error that counts is err
 	}
 	return err
 }

@@ -213,7 +213,8 @@ func (n *NFT) elements(c *nftables.Conn, p *place) ([]Element, error) {
 		elems = append(elems, nets.elements(now)...)
 	}
 	sortElements(elems)
-	return elems, nil
+	// The kernel may show an element twice while it resizes the hash.
+	return slices.CompactFunc(elems, func(a, b Element) bool { return a.Prefix == b.Prefix }), nil
 }
 
 // elements are the networks that are still banned.

@@ -158,7 +158,7 @@ func (o delSet) script(table string) string {
 // elem is an element of a set, in both of its faces.
 type elem struct {
 	keys []nftables.SetElement // two for an interval: where it begins, and behind its end
-	text string
+	text func() string         // rarely asked for
 }
 
 // putElems adds or deletes elements; at most maxElems, since one netlink attribute holds 64 KiB.
@@ -169,7 +169,7 @@ type putElems struct {
 }
 
 func (o putElems) send(c *nftables.Conn, t *nftables.Table) error {
-	var all []nftables.SetElement
+	all := make([]nftables.SetElement, 0, 2*len(o.elems))
 	for _, e := range o.elems {
 		all = append(all, e.keys...)
 	}
@@ -182,7 +182,7 @@ func (o putElems) send(c *nftables.Conn, t *nftables.Table) error {
 func (o putElems) script(table string) string {
 	var texts []string
 	for _, e := range o.elems {
-		texts = append(texts, e.text)
+		texts = append(texts, e.text())
 	}
 	verb := "add"
 	if o.delete {
@@ -195,7 +195,7 @@ func (o putElems) script(table string) string {
 func addrElem(a netip.Addr, timeout time.Duration) elem {
 	return elem{
 		keys: []nftables.SetElement{{Key: a.AsSlice(), Timeout: timeout}},
-		text: a.String() + timeoutText(timeout),
+		text: func() string { return a.String() + timeoutText(timeout) },
 	}
 }
 
@@ -203,10 +203,10 @@ func addrElem(a netip.Addr, timeout time.Duration) elem {
 // comment, so that List finds the ban that was asked for.
 func pieceElem(p piece, timeout time.Duration) elem {
 	begin := nftables.SetElement{Key: p.first.AsSlice(), Timeout: timeout}
-	text := p.String() + timeoutText(timeout)
+	text := func() string { return p.String() + timeoutText(timeout) }
 	if !p.whole() {
 		begin.Comment = p.owner.String()
-		text += fmt.Sprintf(" comment %q", begin.Comment)
+		text = func() string { return fmt.Sprintf("%s%s comment %q", p, timeoutText(timeout), p.owner) }
 	}
 	behind := p.last.Next()
 	if !behind.IsValid() { // up to the last address there is: no end marker
@@ -226,7 +226,7 @@ func portElem(p protocol, r PortRange, span bool) elem {
 	if span {
 		e.KeyEnd = key(r.Last)
 	}
-	return elem{keys: []nftables.SetElement{e}, text: p.name + " . " + r.String()}
+	return elem{keys: []nftables.SetElement{e}, text: func() string { return p.name + " . " + r.String() }}
 }
 
 // timeoutText is a timeout as nft reads it: " timeout 1h2m3s4ms" with zeros left out.

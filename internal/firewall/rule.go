@@ -167,9 +167,11 @@ func (t Target) protos() ([]protocol, error) {
 		if err != nil {
 			return nil, err
 		}
-		if p.name == "tcp" {
+		switch {
+		case slices.Contains(found, p):
+		case p.name == "tcp":
 			found = append([]protocol{p}, found...)
-		} else {
+		default:
 			found = append(found, p)
 		}
 	}

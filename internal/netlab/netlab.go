@@ -64,7 +64,8 @@ func New(t testing.TB) *Lab {
 
 // NewClient makes a machine behind a wire of its own to the host. Each of addrs is its address
 // with the length of its network, as in "203.0.113.66/24"; the host owns the first address of
-// that network and is the client's default gateway. Several clients may share a network.
+// that network and is the client's default gateway. Several clients may share a network. A
+// container is a client too: lab.NewClient("jumps", "172.17.0.2/16"), Docker and Publish.
 func (l *Lab) NewClient(name string, addrs ...string) *Node {
 	l.t.Helper()
 	n := l.node(name)
@@ -81,7 +82,7 @@ func (l *Lab) node(name string) *Node {
 	if err != nil {
 		l.t.Fatalf("netlab: make the namespace %s: %v", name, err)
 	}
-	l.t.Cleanup(func() { ns.Close() })
+	l.t.Cleanup(func() { _ = ns.Close() })
 	n := &Node{Name: name, t: l.t, ns: ns}
 	err = n.links(func(h *netlink.Handle) error {
 		lo, err := h.LinkByName("lo")

@@ -33,7 +33,7 @@ func (n *Node) Listen(addr string) net.Listener {
 	if err != nil {
 		n.t.Fatalf("netlab: listen on %s in %s: %v", addr, n.Name, err)
 	}
-	n.t.Cleanup(func() { l.Close() })
+	n.t.Cleanup(func() { _ = l.Close() })
 	return l
 }
 
@@ -52,8 +52,8 @@ func (n *Node) Serve(network, addr string) {
 			if err != nil {
 				return
 			}
-			n.t.Cleanup(func() { c.Close() })
-			go io.Copy(c, c)
+			n.t.Cleanup(func() { _ = c.Close() })
+			go func() { _, _ = io.Copy(c, c) }()
 		}
 	}()
 }
@@ -68,7 +68,7 @@ func (n *Node) serveUDP(addr string) {
 	if err != nil {
 		n.t.Fatalf("netlab: listen on udp %s in %s: %v", addr, n.Name, err)
 	}
-	n.t.Cleanup(func() { pc.Close() })
+	n.t.Cleanup(func() { _ = pc.Close() })
 	go func() {
 		buf := make([]byte, 1500)
 		for {
@@ -76,7 +76,7 @@ func (n *Node) serveUDP(addr string) {
 			if err != nil {
 				return
 			}
-			pc.WriteTo(buf[:k], from)
+			_, _ = pc.WriteTo(buf[:k], from) // the client asks again
 		}
 	}()
 }
@@ -107,7 +107,7 @@ func (n *Node) Open(network, addr string) *Session {
 	if err != nil {
 		n.t.Fatalf("netlab: %s cannot reach %s %s: %v", n.Name, network, addr, err)
 	}
-	n.t.Cleanup(func() { c.Close() })
+	n.t.Cleanup(func() { _ = c.Close() })
 	s := &Session{Conn: c, n: n}
 	if err := s.echo(patience); err != nil {
 		n.t.Fatalf("netlab: %s gets no answer from %s %s: %v", n.Name, network, addr, err)
@@ -135,7 +135,9 @@ func (s *Session) Dead() {
 func (s *Session) echo(limit time.Duration) error {
 	s.sent++
 	word := fmt.Sprintf("word %d;", s.sent)
-	s.SetDeadline(time.Now().Add(limit))
+	if err := s.SetDeadline(time.Now().Add(limit)); err != nil {
+		return err
+	}
 	if _, err := io.WriteString(s, word); err != nil {
 		return err
 	}
@@ -154,7 +156,7 @@ func (s *Session) echo(limit time.Duration) error {
 // Alive ends the test unless an echo server answers at addr.
 func (n *Node) Alive(network, addr string) {
 	n.t.Helper()
-	n.Open(network, addr).Close()
+	_ = n.Open(network, addr).Close()
 }
 
 // Dead ends the test unless addr stays silent: no answer and no refusal either. Errors of
