@@ -55,6 +55,7 @@ type deps struct {
 	commit   func(store.Change) <-chan error
 	apply    func([]firewall.Change) error
 	ensure   func() error
+	lost     func() // the kernel has lost our table: every jail writes its bans again
 	queues   *action.Queues
 	journal  action.Journal
 	dryRun   bool
@@ -213,6 +214,7 @@ func (e *engine) openFirewall(undo *cleanups) error {
 	undo.add("close firewall", e.fw.Close)
 	e.deps.apply = e.fw.Apply
 	e.deps.ensure = func() error { return e.fw.Ensure(e.targets()) }
+	e.deps.lost = e.lost
 	e.deps.queues, e.deps.journal = action.NewQueues(context.Background()), e.store
 	undo.add("finish action commands", func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
@@ -220,6 +222,17 @@ func (e *engine) openFirewall(undo *cleanups) error {
 		return e.deps.queues.Close(ctx)
 	})
 	return nil
+}
+
+// lost makes every jail write its bans to the kernel again. The workers are asked from beside:
+// the caller is one of them.
+func (e *engine) lost() {
+	e.log.Warn("the table inet gaol is gone from the kernel; all bans are written again", "logger", "actions")
+	go func() {
+		for _, w := range e.running() {
+			w.call(func() { w.owes = true })
+		}
+	}()
 }
 
 // serve waits for the end, and reloads on the way.

@@ -128,11 +128,6 @@ func (e *engine) launch(w *worker, before *worker, kernel []firewall.Element, in
 
 // announce says what the jail watches and what it does not find.
 func (w *worker) announce() {
-	for _, s := range w.sources {
-		for _, name := range s.Watched() {
-			w.log.Info(fmt.Sprintf("[%s] watches %s", w.conf.Name, name), "logger", "jail")
-		}
-	}
 	for _, m := range w.missing {
 		w.log.Warn(fmt.Sprintf("[%s] %s does not exist (yet); it is read as soon as it does", w.conf.Name, m), "logger", "jail")
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -80,6 +81,8 @@ func (w *worker) lift(ctx context.Context, ds []event.Decision) {
 	w.written()
 	if w.kernel(nil, bans, now) {
 		w.confirmed = append(w.confirmed, ids...)
+	} else {
+		w.owedLifts = append(w.owedLifts, bans...)
 	}
 	for _, d := range ds {
 		w.tell(d)
@@ -110,11 +113,15 @@ func (w *worker) kernel(add, remove []event.Ban, now time.Time) bool {
 	if len(change.Add)+len(change.Remove) == 0 {
 		return true
 	}
-	if err := w.deps.apply([]firewall.Change{change}); err != nil {
-		w.owe(err)
-		return false
+	err := w.deps.apply([]firewall.Change{change})
+	if err == nil {
+		return true
 	}
-	return true
+	if errors.Is(err, firewall.ErrGone) {
+		w.deps.lost() // somebody deleted our table: no jail's ban is in force
+	}
+	w.owe(err)
+	return false
 }
 
 func (w *worker) owe(err error) {
@@ -132,8 +139,18 @@ func (w *worker) repair() {
 		w.owes = true
 		return
 	}
-	if w.kernel(w.jail.Bans(), nil, w.deps.now()) {
-		w.problem = ""
+	now := w.deps.now()
+	var lifts []event.Ban
+	for _, b := range w.owedLifts {
+		if _, again := w.jail.Find(b.ID); !again {
+			lifts = append(lifts, b)
+		}
+	}
+	if w.kernel(w.jail.Bans(), lifts, now) {
+		for _, b := range w.owedLifts {
+			w.confirmed = append(w.confirmed, b.ID)
+		}
+		w.owedLifts, w.problem = nil, ""
 		w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] the firewall took all bans again", w.conf.Name), "logger", "actions")
 	}
 }

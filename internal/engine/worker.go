@@ -36,6 +36,7 @@ type worker struct {
 	queue               *actors
 	pending             <-chan error // the commit under way
 	owes                bool         // the kernel may lack some of this jail's bans
+	owedLifts           []event.Ban  // lifted and written down, but still in the kernel
 	problem             string
 	abortTold           time.Time
 }
@@ -113,11 +114,15 @@ func (w *worker) take(ctx context.Context, b event.Batch) {
 	if b.Err != nil {
 		w.problem = b.Err.Error()
 		w.log.Error(fmt.Sprintf("[%s] %v", w.conf.Name, b.Err), "logger", "filter")
+		return // such a batch has no lines and no mark
 	}
 	now := w.deps.now()
 	w.cut += uint64(b.Cut)
 	w.lines += uint64(len(b.Lines))
 	st := w.source(b.Source)
+	if !st.Found && b.Source != "" {
+		w.log.Info(fmt.Sprintf("[%s] watches %s", w.conf.Name, b.Source), "logger", "jail")
+	}
 	st.Found, st.Mark = true, b.Mark
 	st.Lines += uint64(len(b.Lines))
 	cutter := w.cutter(b.Source)
