@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -118,6 +117,9 @@ func ReadFilter(opts LoadOptions, name string) (FilterSpec, []Problem, error) {
 	if err != nil {
 		return FilterSpec{}, l.r.problems, fmt.Errorf("read filter %q: %w", s.name, err)
 	}
+	if err := firstBad(d); err != nil {
+		return FilterSpec{}, l.r.problems, err
+	}
 	f, err := l.filter(d, s, "file", false)
 	if err != nil {
 		return FilterSpec{}, l.r.problems, err
@@ -125,21 +127,25 @@ func ReadFilter(opts LoadOptions, name string) (FilterSpec, []Problem, error) {
 	return f.spec, l.r.problems, nil
 }
 
-// filterFile finds the filter as fail2ban-regex does: a name in filter.d, or a path.
+// filterFile finds the filter as fail2ban-regex does: NAME, NAME.conf or filter.d/NAME of the
+// configuration, a path DIR/filter.d/NAME.conf, which makes DIR the configuration, or the path of
+// any other file, which is read with its includes and its .local.
 func (l *loader) filterFile(s *spec) (*doc, error) {
-	name := s.name
-	if !strings.Contains(name, "/") && path.Ext(name) == "" {
-		return l.r.load("filter.d/" + name)
-	}
-	if rel := strings.TrimSuffix(strings.TrimPrefix(name, "filter.d/"), ".conf"); !strings.Contains(rel, "/") {
-		if d, err := l.r.load("filter.d/" + rel); !errors.Is(err, errAbsent) {
-			s.name = rel
+	name := strings.TrimSuffix(strings.TrimPrefix(s.name, "filter.d/"), ".conf")
+	if !strings.Contains(name, "/") {
+		if d, err := l.r.load("filter.d/" + name); !errors.Is(err, errAbsent) {
+			s.name = name
 			return d, err
 		}
 	}
-	abs, err := filepath.Abs(name)
+	abs, err := filepath.Abs(s.name)
 	if err != nil {
 		return nil, err
+	}
+	if folder := filepath.Dir(abs); filepath.Base(folder) == "filter.d" && regular(abs) {
+		l.r = newReader(tree{dir: filepath.Dir(folder)})
+		s.name = strings.TrimSuffix(filepath.Base(abs), ".conf")
+		return l.r.load("filter.d/" + s.name)
 	}
 	return l.r.loadFile(abs)
 }
