@@ -191,6 +191,9 @@ func TestRecover(t *testing.T) {
 		{"taken over; the ban that ended is undone", func([]event.Intent, *world) {}, []string{"check", "unban " + b}},
 		{"a ban was interrupted", func(rows []event.Intent, _ *world) { rows[1].Ran = false },
 			[]string{"check", "unban " + b, "unban " + a, "ban " + a}},
+		{"two rows of one ban", func(rows []event.Intent, w *world) {
+			rows[2].Ban, rows[2].Undo, w.rules = a, rows[1].Undo, []string{a}
+		}, []string{"check", "unban " + a, "unban " + a, "ban " + a}},
 		{"the start was interrupted", func(rows []event.Intent, _ *world) { rows[0].Ran = false },
 			[]string{"flush", "stop", "start", "ban " + a}},
 		{"another boot", func(rows []event.Intent, _ *world) { rows[2].Boot = "before" },

@@ -133,6 +133,7 @@ func TestStockActionsBite(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			y := newYard(t)
 			ctx := context.Background()
 			a := in(t, y.Host, tt.name, all[tt.name], Options{})

@@ -103,6 +103,12 @@ func TestBetterThanFail2ban(t *testing.T) {
 		{"a flush that fails becomes single unbans", byFamily(),
 			[]step{on("ban", a), on("ban", b), do("flush", "^flush")},
 			[][]string{{"start 4", "ban " + a}, {"ban " + b}, {"flush 4", "unban " + a, "unban " + b}}},
+		{"a ban that does not bite is renewed", byFamily(),
+			[]step{on("ban", a), on("renew", a, "^unban"), on("renew", a, "^check")},
+			[][]string{{"start 4", "ban " + a}, {"check 4", "unban " + a, "ban " + a},
+				{"check 4", "stop 4", "start 4", "check 4", "ban " + a}}},
+		{"mail is not sent again by a renewal", map[string]any{"actionban": "mail"},
+			[]step{on("ban", a), on("renew", a)}, [][]string{{"mail"}, nil}},
 		{"restored bans of a norestored action", byFamily("norestored", true),
 			[]step{{Op: "ban", IP: a, Restored: true}, on("ban", b)}, [][]string{nil, {"start 4", "ban " + b}}},
 	}

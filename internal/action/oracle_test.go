@@ -133,6 +133,8 @@ func (s step) call(a *Action) error {
 		return a.Unban(ctx, s.ban())
 	case "reban":
 		return a.Reban(ctx, s.ban(), s.Restored)
+	case "renew":
+		return a.Renew(ctx, s.ban())
 	case "prolong":
 		return a.Prolong(ctx, s.ban(), s.Restored)
 	case "flush":

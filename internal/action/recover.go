@@ -26,6 +26,10 @@ func (a *Action) Recover(ctx context.Context, intents []event.Intent, inForce fu
 	if !a.canTakeOver(ctx, intents) {
 		return a.undoer().undo(ctx, intents)
 	}
+	rows := map[string]int{}
+	for _, i := range intents {
+		rows[i.Ban]++
+	}
 	var stale []event.Intent
 	for _, i := range intents {
 		if a.started[i.Family] == nil {
@@ -34,7 +38,8 @@ func (a *Action) Recover(ctx context.Context, intents []event.Intent, inForce fu
 		switch {
 		case i.Ban == "":
 			a.starts[i.Family] = i.ID
-		case i.Ran && inForce(i.Ban) && a.placed[i.Ban] == nil:
+		case i.Ran && rows[i.Ban] == 1 && inForce(i.Ban):
+			// An id with two rows had an unban that failed: what is in place is not known.
 			a.started[i.Family].banned = true
 			undo := i.Undo
 			a.place(&placed{ban: event.Ban{ID: i.Ban}, family: i.Family, intent: i.ID, inPlace: true, undo: &undo})

@@ -102,3 +102,21 @@ func (a *Action) Reban(ctx context.Context, b event.Ban, restored bool) error {
 	}
 	return a.ban(ctx, op, b, restored)
 }
+
+// Renew is for an id that fails again long after its ban began: the ban does not bite. The
+// action is checked and, if need be, repaired; if the check finds nothing, as when somebody
+// emptied a chain that still stands, this one ban is undone and imposed anew. Actions without
+// actionunban are left alone: they would only notify again.
+func (a *Action) Renew(ctx context.Context, b event.Ban) error {
+	if a.NotifyOnly() {
+		return nil
+	}
+	repaired, err := a.Check(ctx)
+	p := a.placed[b.ID]
+	if repaired || err != nil || p == nil {
+		return errors.Join(err, a.ban(ctx, "actionban", b, false))
+	}
+	_ = a.lift(ctx, p) // it fails where the rule is gone
+	p.ban, p.inPlace = b, false
+	return a.impose(ctx, p, "actionban", false)
+}
