@@ -3,6 +3,7 @@ package date
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -165,7 +166,11 @@ func (p *parser) addDefault(line string, weight float64) error {
 		return err
 	}
 	t.weight = weight
-	p.keep(t)
+	if !p.keep(t) {
+		// The one that is there counts as the set's: fail2ban shares it.
+		at := slices.IndexFunc(p.list, func(old *template) bool { return old.name == t.name })
+		p.list[at].weight = max(p.list[at].weight, weight)
+	}
 	return nil
 }
 
