@@ -231,7 +231,7 @@ func TestEnsureKeepsCounters(t *testing.T) {
 	client.Dead("tcp", "203.0.113.1:22")
 	ok(t, fw.Ensure(append(targets, firewall.Target{Jail: "new"})))
 	ok(t, fw.Apply(ban("sshd", time.Hour, "10.0.0.0/8")))
-	dropped(t, lab.Host)
+	caught(t, fw, "sshd")
 }
 
 func TestMissingRightIsNamed(t *testing.T) {
