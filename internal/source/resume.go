@@ -107,10 +107,15 @@ func (s *FileSource) resume(f *follower, t *tail) ([]*tail, bool) {
 	if old == nil {
 		return nil, false
 	}
+	s.start(t, 0)
+	return s.from(f, old), true
+}
+
+// from begins with the file of f's mark and goes on with what came after it.
+func (s *FileSource) from(f *follower, old *tail) []*tail {
 	s.hold(old, f)
 	s.start(old, f.mark.Offset)
-	s.start(t, 0)
-	return append([]*tail{old}, s.between(f, old)...), true
+	return append([]*tail{old}, s.between(f, old)...)
 }
 
 // find opens the file that f's mark means. By inode it may have any name in the directories of
@@ -241,20 +246,21 @@ func digits(s string) int {
 	}, s))
 }
 
-// liveOf says whether path is the rotated name of one of the paths in known.
-func liveOf(path string, known map[string]bool) bool {
+// livesOf gives the paths among known of which path is a rotated name; nil knows all.
+func livesOf(path string, known map[string]bool) []string {
+	var lives []string
 	dir, name := filepath.Split(path)
 	for i := 1; i < len(name); i++ {
 		if !strings.Contains(".-_", name[i:i+1]) {
 			continue
 		}
 		for _, live := range []string{name[:i], name[:i] + filepath.Ext(name)} {
-			if _, ok := rotated(live, name); ok && known[dir+live] {
-				return true
+			if _, ok := rotated(live, name); ok && (known == nil || known[dir+live]) {
+				lives = append(lives, dir+live)
 			}
 		}
 	}
-	return false
+	return lives
 }
 
 // older orders siblings. Numbers count upwards into the past, dates are written so that they

@@ -48,18 +48,15 @@ func (s *FileSource) expand() []*follower {
 	for _, path := range fd.found {
 		s.matched[path] = exists(path)
 	}
+	s.recall(fd.found)
 	for path := range s.followers {
 		s.matched[path] = true
 	}
 	var list []*follower
 	for path, there := range s.matched {
 		f := s.followers[path]
-		if f == nil && there && (!liveOf(path, s.matched) || slices.Contains(s.o.Patterns, path)) {
-			f = &follower{path: path}
-			if s.o.Resume != nil && !s.o.Tail {
-				f.mark, f.marked = s.o.Resume(path)
-			}
-			s.followers[path] = f
+		if f == nil && there && (len(livesOf(path, s.matched)) == 0 || slices.Contains(s.o.Patterns, path)) {
+			f = s.newFollower(path)
 		}
 		if f != nil {
 			list = append(list, f)
@@ -69,6 +66,36 @@ func (s *FileSource) expand() []*follower {
 		return cmp.Or(cmp.Compare(order(a), order(b)), cmp.Compare(a.path, b.path))
 	})
 	return list
+}
+
+func (s *FileSource) newFollower(path string) *follower {
+	f := &follower{path: path, seen: s.now()}
+	if s.o.Resume != nil && !s.o.Tail {
+		f.mark, f.marked = s.o.Resume(path)
+	}
+	s.followers[path] = f
+	return f
+}
+
+// recall brings back the paths that were followed before the restart and are just not there:
+// rotated, and not yet created anew. Else their last lines would wait for the new file, or the
+// rotated file would be taken for a log of its own.
+func (s *FileSource) recall(found []string) {
+	if s.started {
+		return
+	}
+	lost := slices.DeleteFunc(slices.Clone(s.o.Patterns), hasMeta)
+	for _, path := range found {
+		lost = append(lost, livesOf(path, nil)...)
+	}
+	for _, path := range lost {
+		if s.followers[path] != nil || exists(path) {
+			continue
+		}
+		if f := s.newFollower(path); !f.marked {
+			delete(s.followers, path)
+		}
+	}
 }
 
 func order(f *follower) int {
@@ -92,6 +119,10 @@ func (s *FileSource) watchDir(dir, name string) {
 func (s *FileSource) check(f *follower, now time.Time) {
 	f.waits = false
 	id, err := identify(f.path)
+	if gone(err) {
+		s.missing(f)
+		return
+	}
 	if err != nil {
 		s.refused(f, err)
 		return
@@ -125,6 +156,27 @@ func (s *FileSource) check(f *follower, now time.Time) {
 	}
 	f.queue = append(append(f.queue, chain...), t)
 	s.wake(f)
+}
+
+// missing looks for what is to be read of a path that is not there: at start the file of its
+// mark, later files that came and were rotated away since the last look.
+func (s *FileSource) missing(f *follower) {
+	n := len(f.queue)
+	switch {
+	case n > 0:
+		f.queue = append(f.queue, s.between(f, f.queue[n-1])...)
+	case f.marked && !s.started:
+		old := s.find(f, same)
+		if old == nil {
+			old = s.find(f, alike)
+		}
+		if old != nil {
+			f.queue = s.from(f, old)
+		}
+	}
+	if len(f.queue) > n {
+		s.wake(f)
+	}
 }
 
 // refused reports why a path cannot be followed. What a wildcard meets by chance, such as
