@@ -67,6 +67,7 @@ func TestSmallTreesCompileAsFail2ban(t *testing.T) {
 			"fail2ban.local": "[Definition]\nloglevel = DEBUG\ndbpurgeage = 2d\ndbfile = None\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := smallTree(t, files)
 			if files["jail.conf"] == jail+"[a]x" { // the row writes no more than the jail
 				write(t, dir, map[string]string{"jail.conf": jail})

@@ -2,7 +2,6 @@ package config
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 )
@@ -18,8 +17,8 @@ func debianTree(t *testing.T, files map[string]string) string {
 		missing(t, "needs Debian's fail2ban package: scripts/packages test")
 	}
 	dir := filepath.Join(t.TempDir(), "fail2ban")
-	if out, err := exec.Command("cp", "-r", installed, dir).CombinedOutput(); err != nil {
-		t.Fatalf("cp: %v: %s", err, out)
+	if err := os.CopyFS(dir, os.DirFS(installed)); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.RemoveAll(filepath.Join(dir, "jail.d")); err != nil {
 		t.Fatal(err)

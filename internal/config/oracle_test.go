@@ -24,7 +24,7 @@ func oracle(t *testing.T, dir string) []string {
 	if err != nil {
 		missing(t, "needs Debian's fail2ban package: scripts/packages test")
 	}
-	cmd := exec.Command(path, "-d", "-c", dir)
+	cmd := exec.CommandContext(t.Context(), path, "-d", "-c", dir)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
@@ -38,7 +38,7 @@ func oracle(t *testing.T, dir string) []string {
 func pythonLines(t *testing.T, out []byte) []string {
 	t.Helper()
 	const script = "import sys,ast,json\nfor l in sys.stdin:\n  if l.startswith('['): print(json.dumps(ast.literal_eval(l), ensure_ascii=False))"
-	cmd := exec.Command("/usr/bin/python3", "-c", script)
+	cmd := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", script)
 	cmd.Env = append(os.Environ(), "PYTHONIOENCODING=utf-8")
 	cmd.Stdin = bytes.NewReader(out)
 	lines, err := cmd.Output()
@@ -72,7 +72,7 @@ func ours(t *testing.T, dir string) []string {
 
 // oracleVersion is what %(fail2ban_version)s is to the installed client.
 func oracleVersion(t *testing.T) string {
-	out, err := exec.Command(client, "-V").Output()
+	out, err := exec.CommandContext(t.Context(), client, "-V").Output()
 	if err != nil {
 		missing(t, "needs Debian's fail2ban package: scripts/packages test")
 	}

@@ -31,7 +31,7 @@ func TestReadFilterReadsWhatFail2banRegexReads(t *testing.T) {
 		{filepath.Join(out, "g.conf"), "foodef fooinit OUT outlocal file"},
 		{filepath.Join(out, "g.conf") + "[par=9]", "foodef fooinit OUT 9 file"},
 	} {
-		shown, err := exec.Command(program, "-c", dir, "2024-01-01 10:00:00 "+c.line+" 192.0.2.1", c.name).CombinedOutput()
+		shown, err := exec.CommandContext(t.Context(), program, "-c", dir, "2024-01-01 10:00:00 "+c.line+" 192.0.2.1", c.name).CombinedOutput()
 		m := shownRegex.FindSubmatch(shown)
 		if err != nil || m == nil {
 			t.Fatalf("%s: %v\n%s", c.name, err, shown)

@@ -20,7 +20,7 @@ func times() []string {
 func TestSecondsReadsWhatFail2banReads(t *testing.T) {
 	const script = "import sys\nfrom fail2ban.server.mytime import MyTime\n" +
 		"for l in sys.stdin:\n  try: print(float(MyTime.str2seconds(l[:-1])))\n  except Exception: print('error')"
-	cmd := exec.Command("/usr/bin/python3", "-c", script)
+	cmd := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", script)
 	cmd.Stdin = strings.NewReader(strings.Join(times(), "\n") + "\n")
 	out, err := cmd.Output()
 	if err != nil {

@@ -136,7 +136,7 @@ func TestSSHDFindsAttackersAndNobodyElse(t *testing.T) {
 		for _, daemon := range []string{"sshd", "sshd-session"} {
 			t.Run(mode+"/"+daemon, func(t *testing.T) {
 				log, want := logOf(t, daemon, mode)
-				out, err := exec.Command(program, "-c", dir, "-o", "<ip>", log, "sshd[mode="+mode+"]").CombinedOutput()
+				out, err := exec.CommandContext(t.Context(), program, "-c", dir, "-o", "<ip>", log, "sshd[mode="+mode+"]").CombinedOutput()
 				if err != nil {
 					t.Fatalf("fail2ban-regex: %v\n%s", err, out)
 				}
