@@ -93,7 +93,7 @@ func TestOracleGenerated(t *testing.T) {
 	}
 	g := &generator{Rand: seed(t)}
 	o := newOracle(t)
-	var mem Memory
+	var c comparison
 	bad, accepted := 0, 0
 	for range rounds {
 		g.groups, g.closed = 0, nil
@@ -108,14 +108,14 @@ func TestOracleGenerated(t *testing.T) {
 		if a.Error == "" {
 			accepted++
 		}
-		if diff := compare(r, r.Texts, a, &mem); diff != "" {
+		if diff := c.compare(r, r.Texts, a); diff != "" {
 			t.Errorf("%q (m=%v i=%v): %s", r.Expr, r.Multiline, r.IgnoreCase, diff)
 			if bad++; bad > 30 {
 				t.Fatal("too many differences")
 			}
 		}
 	}
-	t.Logf("%d expressions, %d accepted", rounds, accepted)
+	t.Logf("%d expressions, %d accepted, %d searches with too many steps", rounds, accepted, c.aborts)
 	if accepted < rounds/4 {
 		t.Errorf("only %d of %d expressions were accepted: the generator is no test", accepted, rounds)
 	}

@@ -8,7 +8,7 @@ func TestTraps(t *testing.T) {
 	o := newOracle(t)
 	texts := []string{"", "a", "aab", "abab", "ab\n", "ab\nab", "foo ab: x", "K\u212ak s\u017fS", "\u0130iI\u0131", "\u00dfss\u1e9e", "x\u00b5\u03bc",
 		"\x1c\x1d\u0085\u00a0 ", "\u0661\u00b2\u203f\u0301", "aXbXc", "key=aa bb aa", "((x))", "\u00e9t\u00e9", "a.b-c]", "aaaaaaaaaaaa", "abcabcabd", "12:34:56"}
-	var mem Memory
+	var c comparison
 	for _, expr := range traps {
 		for _, r := range []request{{Expr: expr}, {Expr: expr, Multiline: true}, {Expr: expr, IgnoreCase: true}} {
 			r.Texts = texts
@@ -16,10 +16,13 @@ func TestTraps(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := compare(r, texts, a, &mem); diff != "" {
+			if diff := c.compare(r, texts, a); diff != "" {
 				t.Errorf("%q (m=%v i=%v): %s", expr, r.Multiline, r.IgnoreCase, diff)
 			}
 		}
+	}
+	if c.aborts > 0 {
+		t.Errorf("%d searches took too many steps", c.aborts)
 	}
 }
 

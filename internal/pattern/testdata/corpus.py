@@ -3,7 +3,7 @@
 Its own readers read every filter with every option set that its sample logs name, every mode,
 and the log types; its own filter class runs over the sample logs. The classes are called, with
 Regex.search replaced by one that also notes what it is called with. Output: one JSON value
-{"regexes": [{"p": expression, "m": MULTILINE, "k": [kinds]}], "texts": [...],
+{"regexes": [{"p": expression, "m": MULTILINE, "k": [kinds], "f": [filters with options]}], "texts": [...],
  "natural": [[regex, text], ...], "sources": [{"from": expression with tags, "to": expanded}],
  "errors": [...]}.
 """
@@ -30,11 +30,12 @@ MARKS = re.compile(r"^#+ ?(failJSON|(?:file|filter)Options|addFILE):(.+)$")
 regexes, texts, natural, sources, errors = {}, {}, set(), {}, []
 
 
-def note(regex, kind=None):
+def note(regex, kind=None, origin=None):
     multiline = bool(regex._regexObj.flags & re.MULTILINE)
-    entry = regexes.setdefault((regex._regex, multiline), {"id": len(regexes), "kinds": set()})
+    entry = regexes.setdefault((regex._regex, multiline), {"id": len(regexes), "kinds": set(), "from": set()})
     if kind:
         entry["kinds"].add(kind)
+        entry["from"].add(origin)
     return entry["id"]
 
 
@@ -51,6 +52,7 @@ failregex.Regex.search = search
 
 
 def make(name, basedir, options):
+    origin = name + (str(options) if options else "")
     flt = Filter(None)
     flt.returnRawHost, flt.checkAllRegex, flt.checkFindTime, flt.active = True, True, False, True
     reader = FilterReader(name, "jail", dict(options), basedir=basedir)
@@ -65,10 +67,10 @@ def make(name, basedir, options):
             if command[2] in ("prefregex", "addfailregex", "addignoreregex"):
                 sources[value] = failregex.Regex(value)._regex
     if flt._Filter__prefRegex:
-        note(flt._Filter__prefRegex, "prefregex")
+        note(flt._Filter__prefRegex, "prefregex", origin)
     for kind, made in (("failregex", flt._Filter__failRegex), ("ignoreregex", flt._Filter__ignoreRegex)):
         for regex in made:
-            note(regex, kind)
+            note(regex, kind, origin)
     return flt
 
 
@@ -173,7 +175,7 @@ def main():
             for options in option_sets(name, text):
                 filter_of(name, base, options)
             sample_log(name, base)
-    json.dump({"regexes": [{"p": p, "m": m, "k": sorted(e["kinds"])} for (p, m), e in regexes.items()],
+    json.dump({"regexes": [{"p": p, "m": m, "k": sorted(e["kinds"]), "f": sorted(e["from"])} for (p, m), e in regexes.items()],
                "texts": list(texts), "natural": sorted(natural),
                "sources": [{"from": k, "to": v} for k, v in sources.items()], "errors": errors}, sys.stdout)
 

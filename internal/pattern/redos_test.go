@@ -1,0 +1,182 @@
+package pattern
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+const longLine = 64 << 10
+
+// pumped repeats text[from:to] in place until the text is size bytes long.
+func pumped(text string, from, to, size int) string {
+	part := text[from:to]
+	return text[:from] + strings.Repeat(part, max(1, (size-len(text))/len(part))) + text[to:]
+}
+
+// attack is an expression with the line that hurts it.
+type attack struct {
+	re   *Regexp
+	line string
+}
+
+// attacks are expressions of fail2ban's filters that cost backtracking engines seconds or ages
+// (regex.md §5): a part to find the expression by, and the line; what is pumped stands between
+// bars.
+func attacks(t testing.TB) (list []attack) {
+	t.Helper()
+	c := readCorpus(t)
+	for _, a := range [][2]string{
+		{`asterisk(?:\(\S+\))?[\]\)]?:? \d+ \S+ (?:[^\[\]\s]+|(?:\[(?:[^\]"]*|"[^"]*")*\])+)`, ` host asterisk 55555 - [|"a" b=|]`},
+		{`sshd(?:\(\S+\))?[\]\)]?:? \d+ \S+ (?:[^\[\]\s]+|(?:\[(?:[^\]"]*|"[^"]*")*\])+)`, ` host sshd 55555 - [|a"b" |]`},
+		{`^(?:Aborted login|Disconnected|`, `Disconnected|: a|`},
+		{`smtp: (?:[^\[]+ )*`, `smtp: |a |`},
+		{`smtp: (?:[^\[]+ )*`, `smtp: |a 1.1.1.1 |`},
+		{`NOTICE\s+\[(?!recidive\])`, ` fail2ban.actions [1]: NOTICE [x]|] Ban |`},
+		{`NOTICE\s+\[(?!recidive\])`, `|fail2ban |`},
+		{`Invalid username or password`, ` msg="Invalid username or password"| a="b"|`},
+		{`nvalid) user`, `Invalid user |a from |`},
+		{`Connection (?:closed|reset)`, `Connection closed by| 1.1.1.1|`},
+		{`"(GET|POST).*\?.*\=http`, `1.2.3.4 - - "|GET /? HTTP/|`},
+		{`user <(?P<user>.*?)>`, `|user <a> |`},
+		{`\(TCP|UDP\) Blocked`, `|/1.2.3.4 Port: 1 |`},
+	} {
+		for _, r := range c.Regexes {
+			if !strings.Contains(r.Expr, a[0]) {
+				continue
+			}
+			re, err := Compile(r.Expr, Options{Multiline: r.Multiline})
+			if err != nil {
+				t.Fatal(err)
+			}
+			part := strings.Split(a[1], "|")
+			text := strings.Join(part, "")
+			list = append(list, attack{re, pumped(text, len(part[0]), len(part[0])+len(part[1]), longLine) + "\n"})
+			break
+		}
+	}
+	if len(list) < 9 {
+		t.Fatalf("only %d of the expressions were found", len(list))
+	}
+	return list
+}
+
+// maxPerByte is how many steps per byte of a hostile line are allowed. Twenty were seen.
+const maxPerByte = 60
+
+func TestReDoS(t *testing.T) {
+	var mem Memory
+	for _, a := range attacks(t) {
+		_, err := a.re.Search(&mem, a.line)
+		if perByte := float64(mem.Steps) / float64(len(a.line)); err != nil || perByte > maxPerByte {
+			t.Errorf("%.1f steps per byte, %v: %q on %.40q", perByte, err, a.re, a.line)
+		}
+	}
+}
+
+// TestStepsOnPumpedSamples pumps parts of sample lines that match, as somebody would who knows
+// the filter.
+func TestStepsOnPumpedSamples(t *testing.T) {
+	c := readCorpus(t)
+	g := seed(t)
+	var mem Memory
+	worst, aborts := 0.0, 0
+	for _, r := range c.Regexes {
+		re, err := Compile(r.Expr, Options{Multiline: r.Multiline})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var samples []string
+		for _, text := range c.Texts {
+			if spans, _ := re.Search(&mem, text); spans != nil {
+				samples = append(samples, text)
+			}
+		}
+		for range min(len(samples), 8) {
+			text := samples[g.IntN(len(samples))]
+			from := g.IntN(len(text) - 1)
+			line := pumped(text, from, min(len(text), from+1+g.IntN(12)), longLine)
+			_, err := re.Search(&mem, line+"!\n")
+			if errors.Is(err, ErrBudget) {
+				aborts++
+			}
+			perByte := float64(mem.Steps) / float64(len(line))
+			worst = max(worst, perByte)
+			if re.Bounded() && mem.Steps > stepBudget+longLine || !re.Bounded() && (err != nil || perByte > maxPerByte) {
+				t.Errorf("%.1f steps per byte, %v: %q on %.120q", perByte, err, re, line)
+			}
+		}
+	}
+	t.Logf("worst: %.1f steps per byte; %d searches with backreferences were given up", worst, aborts)
+}
+
+// TestStepsAreLinear: whatever the expression, without backreferences the steps are bounded by
+// its size times the text's, with one constant.
+func TestStepsAreLinear(t *testing.T) {
+	const perInstruction = 12
+	g := &generator{Rand: seed(t)}
+	var mem Memory
+	worst := 0.0
+	for range 20000 {
+		g.groups, g.closed = 0, nil
+		re, err := Compile(g.alternatives(3), Options{Multiline: g.IntN(4) == 0})
+		if err != nil || re.Bounded() {
+			continue
+		}
+		part := g.text() + "a"
+		text := g.text() + strings.Repeat(part, 3000/len(part)) + g.text()
+		if _, err := re.Search(&mem, text); err != nil {
+			t.Errorf("%q: %v", re, err)
+		}
+		steps := float64(mem.Steps) / float64(len(text)) / float64(len(re.prog.ins))
+		if worst = max(worst, steps); steps > perInstruction {
+			t.Errorf("%.1f steps per byte and instruction: %q on %.60q", steps, re, text)
+		}
+	}
+	t.Logf("worst: %.1f steps per byte and instruction", worst)
+}
+
+func TestBudget(t *testing.T) {
+	re, err := Compile(`^(.*).*(.*).*\1\2!$`, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mem Memory
+	if _, err := re.Search(&mem, strings.Repeat("ab", 500)); !errors.Is(err, ErrBudget) || !re.Bounded() {
+		t.Errorf("error %v after %d steps, want ErrBudget", err, mem.Steps)
+	}
+	if spans, err := re.Search(&mem, "ababab!"); err != nil || fmt.Sprint(spans) != "[0 7 0 4 4 4]" && spans == nil {
+		t.Errorf("the memory is not usable after ErrBudget: %v, %v", spans, err)
+	}
+}
+
+// TestNoAllocation: a warm memory serves every expression and line without allocating.
+func TestNoAllocation(t *testing.T) {
+	c := readCorpus(t)
+	var mem Memory
+	for i, r := range c.Regexes {
+		re, err := Compile(r.Expr, Options{Multiline: r.Multiline})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := c.Texts[c.Natural[i][1]]
+		_, _ = re.Search(&mem, text)
+		if n := testing.AllocsPerRun(5, func() { _, _ = re.Search(&mem, text) }); n > 0 {
+			t.Errorf("%v allocations: %q on %q", n, re, text)
+		}
+	}
+}
+
+func BenchmarkReDoS(b *testing.B) {
+	for i, a := range attacks(b) {
+		b.Run(fmt.Sprintf("%d:%.20s", i, a.line), func(b *testing.B) {
+			var mem Memory
+			for b.Loop() {
+				_, _ = a.re.Search(&mem, a.line)
+			}
+			b.ReportMetric(float64(mem.Steps)/float64(len(a.line)), "steps/B")
+			b.ReportMetric(float64(a.re.prog.planes*len(a.line)/8>>10), "memo-KiB")
+		})
+	}
+}
