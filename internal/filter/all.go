@@ -14,8 +14,9 @@ type Tested struct {
 	Matches []Match // one for each failregex that matched; their Fields are valid until the next call
 }
 
-// MatchAll tries every failregex on the entry. The memory for connections is used as in Match.
-func (f *Filter) MatchAll(e event.Entry, now time.Time) Tested {
+// Try tries every failregex on the entry; where not all, up to the first that matches, as Match
+// does. The memory for connections is used as in Match.
+func (f *Filter) Try(e event.Entry, now time.Time, all bool) Tested {
 	p := f.program
 	f.aborts = nil
 	t := Tested{Ignore: -1}
@@ -51,7 +52,7 @@ func (f *Filter) MatchAll(e event.Entry, now time.Time) Tested {
 			}
 		}
 		t.Matches = append(t.Matches, f.conclude(i, lines.originals, now))
-		if p.MaxLines > 1 {
+		if !all || p.MaxLines > 1 {
 			return t
 		}
 	}

@@ -131,6 +131,7 @@ func (m *memory) merge(data *Fields, line string, now time.Time) (*connection, v
 		nofail, gained = false, false
 		c.Data.drop("nofail")
 		c.Data.drop("mlfgained")
+		c.Pending = false // this line brings the address, or waits for one itself
 	}
 	return c, c.conclude(line, nofail, forget)
 }
