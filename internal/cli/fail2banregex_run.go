@@ -167,7 +167,7 @@ func (r *regexRun) line(text string, now time.Time) {
 		r.print(e, now)
 		return
 	}
-	t := r.try(e, now)
+	t := r.filter.Try(e, now, !r.args.firstOnly)
 	if t.Matched && r.probe.spec.Prefregex.Expr != "" {
 		r.prefix(&t)
 	}
@@ -189,22 +189,6 @@ func (r *regexRun) line(text string, now time.Time) {
 		r.matched++
 		r.keep(&r.matchedLines, e, r.args.allMatched, r.args.allMatched)
 	}
-}
-
-// try runs all failregexes, or up to the first that matches.
-func (r *regexRun) try(e event.Entry, now time.Time) filter.Tested {
-	if !r.args.firstOnly {
-		return r.filter.MatchAll(e, now)
-	}
-	t := filter.Tested{Ignore: -1}
-	switch m := r.filter.Match(e, now); m.Verdict {
-	case filter.Ignored:
-		t.Ignore = m.Ignore
-	case filter.Missed:
-	default:
-		t.Matches = []filter.Match{m}
-	}
-	return t
 }
 
 // count counts the hits of the failregexes and says what the line is.
