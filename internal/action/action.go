@@ -52,6 +52,7 @@ type Journal interface {
 type Report struct {
 	Jail, Action, Op, Family string
 	Ban                      string // id; empty where the command is not about one ban
+	Undo                     bool   // of Recover or Undo: a failure means that nothing was left to undo
 	Command                  event.Command
 	Output                   string // stdout and stderr, at most MaxOutput bytes
 	Took                     time.Duration

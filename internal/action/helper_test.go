@@ -29,16 +29,6 @@ func (r *recorder) run(_ context.Context, c event.Command, _ time.Duration) (str
 	return "", nil
 }
 
-// take returns the scripts since the last call.
-func (r *recorder) take() []string {
-	var scripts []string
-	for _, c := range r.ran {
-		scripts = append(scripts, c.Script)
-	}
-	r.ran = nil
-	return scripts
-}
-
 // journal keeps intents in memory, as the store keeps them on disk.
 type journal struct {
 	mu   sync.Mutex

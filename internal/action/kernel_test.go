@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { os.Exit(netlab.Main(m)) }
 func stock(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "fail2ban")
-	if out, err := exec.Command("cp", "-r", "/etc/fail2ban", dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "cp", "-r", "/etc/fail2ban", dir).CombinedOutput(); err != nil {
 		needs(t, "Debian's fail2ban configuration: "+string(out), "scripts/packages test")
 	}
 	docker := read(t, "../../test/e2e/testdata/action.d/iptables-docker-multiport.conf")
@@ -49,7 +49,7 @@ action = iptables-multiport[port="%(port)s", protocol="%(protocol)s"]
 			t.Fatal(err)
 		}
 	}
-	out, err := exec.Command("/usr/bin/python3", "testdata/props.py", dir).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "/usr/bin/python3", "testdata/props.py", dir).CombinedOutput()
 	if err != nil {
 		t.Fatalf("read the actions of Debian's fail2ban: %v\n%s", err, out)
 	}

@@ -49,7 +49,7 @@ func oracle(t *testing.T, scenarios []scenario) [][]outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("/usr/bin/python3", "testdata/oracle.py")
+	cmd := exec.CommandContext(t.Context(), "/usr/bin/python3", "testdata/oracle.py")
 	cmd.Stdin = bytes.NewReader(input)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

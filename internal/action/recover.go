@@ -157,7 +157,7 @@ func (u *undoer) one(ctx context.Context, i event.Intent, op string, c event.Com
 	began := time.Now()
 	out, err := u.run(ctx, c, limit)
 	if u.report != nil {
-		u.report(Report{Jail: i.Jail, Action: i.Action, Op: op, Family: i.Family, Ban: i.Ban,
+		u.report(Report{Jail: i.Jail, Action: i.Action, Op: op, Family: i.Family, Ban: i.Ban, Undo: true,
 			Command: c, Output: out, Took: time.Since(began), Err: err})
 	}
 	return err

@@ -45,9 +45,9 @@ func shell(ctx context.Context, c event.Command, limit time.Duration) (string, e
 	if errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
 		err = nil // the shell ended well, a background child goes on
 	}
-	if ctx.Err() != nil && cmd.Process != nil {
+	if ctx.Err() != nil && err != nil && cmd.Process != nil {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what ignored SIGTERM
-		err = fmt.Errorf("%w (%v)", context.Cause(ctx), err)
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	text := out.String()
 	if err != nil {

@@ -132,7 +132,7 @@ func TestShellDiesWithTheDaemon(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	daemon := exec.Command(os.Args[0], "-test.run", "^TestShellDiesWithTheDaemon$")
+	daemon := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestShellDiesWithTheDaemon$")
 	daemon.Env = append(os.Environ(), "GAOL_TEST_DAEMON="+alive+":"+never)
 	if err := daemon.Start(); err != nil {
 		t.Fatal(err)

@@ -111,7 +111,7 @@ func TestValuesFitIntoAnExec(t *testing.T) {
 				t.Fatal("the value is no part of the text")
 			}
 		}
-		if out, err := exec.Command("/bin/sh", append([]string{"-c", c.Script}, c.Values...)...).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), "/bin/sh", append([]string{"-c", c.Script}, c.Values...)...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 	})

@@ -129,7 +129,7 @@ func TestViews(t *testing.T) {
 		"bans_in_force": "for ever", "ban_history": `["Invalid user <b>"]`, "failures": "192.0.2.2|3",
 		"read_positions": "/var/log/auth.log|42", "unconfirmed_unbans": "sshd|192.0.2.3", "action_journal": `{"script":"true"}`,
 	} {
-		out, err := exec.Command("sqlite3", "-readonly", path, "SELECT * FROM "+view).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), "sqlite3", "-readonly", path, "SELECT * FROM "+view).CombinedOutput()
 		if err != nil {
 			t.Fatalf("sqlite3 (install it with: scripts/packages test): %v\n%s", err, out)
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -74,12 +75,13 @@ CREATE VIEW action_journal AS
 
 // migrate brings the file to this gaol's schema, all steps in one transaction.
 func (s *Store) migrate() error {
-	tx, err := s.db.Begin()
+	ctx := context.Background() // opening is not given up half way
+	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	version, err := schemaVersion(tx)
+	version, err := schemaVersion(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -89,12 +91,12 @@ func (s *Store) migrate() error {
 			version, len(steps))
 	}
 	for ; version < len(steps); version++ {
-		if _, err := tx.Exec(steps[version]); err != nil {
+		if _, err := tx.ExecContext(ctx, steps[version]); err != nil {
 			return fmt.Errorf("migrate schema %d to %d: %w", version, version+1, err)
 		}
 	}
 	// PRAGMA takes no parameters; both values are ours.
-	_, err = tx.Exec(fmt.Sprintf(`PRAGMA application_id = %d; PRAGMA user_version = %d`, applicationID, version))
+	_, err = tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA application_id = %d; PRAGMA user_version = %d`, applicationID, version))
 	if err != nil {
 		return err
 	}
@@ -102,12 +104,12 @@ func (s *Store) migrate() error {
 }
 
 // schemaVersion is 0 for an empty file. Another program's database is refused, not filled.
-func schemaVersion(tx *sql.Tx) (int, error) {
+func schemaVersion(ctx context.Context, tx *sql.Tx) (int, error) {
 	var application, version, tables int
 	err := errors.Join(
-		tx.QueryRow(`PRAGMA application_id`).Scan(&application),
-		tx.QueryRow(`PRAGMA user_version`).Scan(&version),
-		tx.QueryRow(`SELECT count(*) FROM sqlite_master`).Scan(&tables))
+		tx.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&application),
+		tx.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version),
+		tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master`).Scan(&tables))
 	if err != nil {
 		return 0, err
 	}

@@ -126,7 +126,7 @@ func dsn(path string) string {
 // check reads the whole file once: damage is found now and not at the first ban that needs it.
 func (s *Store) check() error {
 	var verdict string
-	if err := s.db.QueryRow(`PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+	if err := s.db.QueryRowContext(context.Background(), `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
 		return err
 	}
 	if verdict != "ok" {
@@ -164,7 +164,7 @@ func (s *Store) startFresh(cause error) error {
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		err := os.Rename(s.path+suffix, aside+suffix)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("move damaged state aside (%v): %w", cause, err)
+			return fmt.Errorf("move damaged state aside (%w): %w", cause, err)
 		}
 	}
 	s.notices = append(s.notices, fmt.Sprintf(

@@ -131,7 +131,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "gaol.db")
 			s := open(t, path)
-			if _, err := s.db.Exec(tt.script); err != nil {
+			if _, err := s.db.ExecContext(t.Context(), tt.script); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Close(); err != nil {
@@ -179,7 +179,7 @@ func TestOpenReadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A read-only bind mount, in a mount namespace of its own: file modes do not stop root.
-	cmd := exec.Command("unshare", "-rm", "sh", "-c",
+	cmd := exec.CommandContext(t.Context(), "unshare", "-rm", "sh", "-c",
 		`mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$1" -test.run '^TestOpenReadOnly$'`, dir, os.Args[0])
 	cmd.Env = append(os.Environ(), "GAOL_TEST_READONLY="+path)
 	out, err := cmd.CombinedOutput()
@@ -295,7 +295,7 @@ func TestKilledInTheMiddleOfCommits(t *testing.T) {
 // it gave, those in the pipe included.
 func runAndKill(t *testing.T, path string, after int) (last int64) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run", "^TestKilledInTheMiddleOfCommits$")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestKilledInTheMiddleOfCommits$")
 	cmd.Env = append(os.Environ(), "GAOL_TEST_CRASH="+path)
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
