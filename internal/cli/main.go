@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"gaol/internal/firewall"
 )
 
 // version is set by the build (-ldflags -X).
@@ -43,5 +45,16 @@ func rootCommand() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(runCommand(), checkCommand(), testCommand())
+	root.AddCommand(clientCommands(version, dropTable)...)
 	return root
+}
+
+// dropTable deletes gaol's table without a daemon.
+func dropTable() error {
+	nft, err := firewall.NewNFT(firewall.NFTOptions{})
+	if err != nil {
+		return hinted(err)
+	}
+	defer nft.Close()
+	return nft.Drop()
 }
