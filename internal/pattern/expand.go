@@ -25,14 +25,19 @@ const (
 var (
 	// flagGroup is a group that begins with global flags. ((?i)...) was a habit before Python
 	// refused flags in the middle of an expression.
-	flagGroup = regexp.MustCompile(`(^|[^\\])\((?:\?:)?(\(\?[a-z]+)\)`)
+	flagGroup = regexp.MustCompile(`\\?\((?:\?:)?(\(\?[a-z]+)\)`)
 	anyTag    = regexp.MustCompile(`</?[\w-]+/?>`)
 )
 
 // Expand replaces fail2ban's tags in expr and rewrites groups that begin with global flags, as
 // fail2ban does before it compiles. What is no tag stays as it is.
 func Expand(expr string, o TagOptions) string {
-	expr = flagGroup.ReplaceAllString(expr, `${1}${2}:`)
+	expr = flagGroup.ReplaceAllStringFunc(expr, func(g string) string {
+		if g[0] == '\\' {
+			return g
+		}
+		return g[strings.LastIndexByte(g, '('):len(g)-1] + ":"
+	})
 	skips := 0
 	opened := map[string]bool{}
 	return anyTag.ReplaceAllStringFunc(expr, func(t string) string {

@@ -95,7 +95,8 @@ func (p *program) analyse() {
 		}
 	}
 	p.first = &sets[0]
-	p.anchored = p.startsAtBegin(0, 0)
+	p.anchored = p.startsAt(atStart, 0, 0)
+	p.lines = p.startsAt(atBegin, 0, 0)
 	p.prefix = p.leadingText()
 }
 
@@ -149,8 +150,8 @@ func (in *inst) disjoint() bool {
 	return f.bits == [4]uint64{} && !in.follow.end
 }
 
-// startsAtBegin reports whether every way from pc passes the start of the text first.
-func (p *program) startsAtBegin(pc, depth int) bool {
+// startsAt reports whether every way from pc passes the assertion first.
+func (p *program) startsAt(a assertion, pc, depth int) bool {
 	const deepEnough = 50
 	if depth > deepEnough {
 		return false
@@ -158,13 +159,13 @@ func (p *program) startsAtBegin(pc, depth int) bool {
 	in := &p.ins[pc]
 	switch in.op {
 	case opSave, opEnter, opAtomic:
-		return p.startsAtBegin(pc+1, depth+1)
+		return p.startsAt(a, pc+1, depth+1)
 	case opJmp:
-		return p.startsAtBegin(int(in.x), depth+1)
+		return p.startsAt(a, int(in.x), depth+1)
 	case opSplit:
-		return p.startsAtBegin(int(in.x), depth+1) && p.startsAtBegin(int(in.y), depth+1)
+		return p.startsAt(a, int(in.x), depth+1) && p.startsAt(a, int(in.y), depth+1)
 	case opAssert:
-		return in.assert == atStart
+		return in.assert == a
 	}
 	return false
 }

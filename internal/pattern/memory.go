@@ -6,9 +6,10 @@ const stepBudget = 500_000
 // Memory is what a search works in, to be used again for the next one: then searching
 // allocates nothing. The zero value is ready. One goroutine at a time.
 //
-// Its largest part is the memo, one bit per byte of text and per way the expression can
-// choose: 8 KiB × planes for a line of 64 KiB, tens of planes for the filters that fail2ban
-// ships, never more than 2048 (16 MiB).
+// Its largest parts are the memo, one bit per byte of text and per way the expression can
+// choose (8 KiB × planes for a line of 64 KiB: below 2 MiB for all filters that fail2ban ships,
+// 16 MiB at most for any), and the stack, at most some 16 bytes per byte and group of a loop
+// around single characters. What a long line made them grow to is given back after the search.
 type Memory struct {
 	// Steps that the last search took: instructions, characters scanned, frames taken back.
 	Steps int64
@@ -61,6 +62,19 @@ func (m *Memory) reset(p *program, text string) {
 	clear(m.memo)
 	m.used = sized(m.used, p.planes)
 	clear(m.used)
+}
+
+// rest lets go of the text, which an idle memory must not keep alive, and of what only a very
+// long line needed.
+func (m *Memory) rest() {
+	const keep = 1 << 20 // bytes
+	m.text = ""
+	if cap(m.memo) > keep/8 {
+		m.memo = nil
+	}
+	if cap(m.stack) > keep/16 {
+		m.stack = nil
+	}
 }
 
 // sized gives s n elements of any value, in the same memory where it suffices.

@@ -83,6 +83,7 @@ type program struct {
 	planes   int // of the memo, one bit per position each
 	budgeted bool
 	anchored bool // can only match at the start of the text
+	lines    bool // can only match at the start of a line
 	first    *firstSet
 	prefix   string // every match begins with it
 }

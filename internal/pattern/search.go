@@ -12,18 +12,35 @@ import (
 func (re *Regexp) Search(mem *Memory, text string) (spans []int32, err error) {
 	p := re.prog
 	mem.Steps = 0
-	if p.anchored && !p.first.at(text, 0) || p.prefix != "" && !strings.Contains(text, p.prefix) {
+	if p.anchored && !p.first.at(text, 0) || re.lacksLiteral(text) {
 		return nil, nil
 	}
 	mem.reset(p, text)
 	ok, err := mem.searchFrom()
-	mem.text = "" // the line must not be kept alive by an idle memory
+	mem.rest()
 	if !ok {
 		return nil, err
 	}
 	return mem.caps, nil
 }
 
+// lacksLiteral reports whether the text is no match because a literal is missing. Looking is
+// worth it where the search would try every position, or could run out of budget.
+func (re *Regexp) lacksLiteral(text string) bool {
+	const few = 4
+	if re.literals == nil || !re.prog.budgeted && (re.prog.anchored || len(re.literals) > few) {
+		return false
+	}
+	for _, lit := range re.literals {
+		if strings.Contains(text, lit) {
+			return false
+		}
+	}
+	return true
+}
+
+// searchFrom tries one start after the other. What the memo knows from earlier starts holds
+// for later ones.
 func (m *Memory) searchFrom() (bool, error) {
 	for start := 0; start <= len(m.text); {
 		start = m.candidate(start)
@@ -60,12 +77,20 @@ func (m *Memory) candidate(start int) int {
 		return start + i
 	}
 	for ; start < len(m.text); start++ {
+		if p.lines && start > 0 && m.text[start-1] != '\n' {
+			next := strings.IndexByte(m.text[start:], '\n')
+			if next < 0 {
+				return -1
+			}
+			start += next
+			continue
+		}
 		// Only first bytes of characters: the middle of one is no position.
 		if p.first.has(m.text[start]) && utf8.RuneStart(m.text[start]) {
 			return start
 		}
 	}
-	if p.first.end {
+	if p.first.end && !(p.lines && start > 0 && m.text[start-1] != '\n') {
 		return start
 	}
 	return -1
