@@ -39,6 +39,9 @@ func diagnose(ctx context.Context, conf *config.Config) ([]config.Problem, error
 // which is reported elsewhere.
 func banPath(j config.Jail, a config.Action) (firewall.BanPath, bool) {
 	p := firewall.BanPath{Jail: j.Name, Action: a.File, Chain: prop(a, "chain")}
+	if p.Chain == "<known/chain>" {
+		p.Chain = "" // jail.conf's way to say: the action's own default, INPUT in Debian's files
+	}
 	if hook := prop(a, "chain_hook"); strings.HasPrefix(a.File, "nftables") && hook != "" {
 		p.Chain = hook
 	}
