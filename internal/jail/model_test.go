@@ -20,21 +20,21 @@ import (
 
 const python = "/usr/bin/python3"
 
-// model is testdata/model.py, which answers one stream of operations after the other.
+// model is a Python script that answers one stream of operations after the other.
 type model struct {
 	in  io.WriteCloser
 	out *bufio.Reader
 }
 
-func startModel(t *testing.T) *model {
+func startModel(t *testing.T, script, needs string) *model {
 	t.Helper()
-	if _, err := os.Stat(python); err != nil {
+	if _, err := os.Stat(needs); err != nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatalf("%v; install it with: apt-get install python3", err)
+			t.Fatalf("%v; install it with: scripts/packages test", err)
 		}
-		t.Skipf("%v; install it with: apt-get install python3", err)
+		t.Skipf("%v; install it with: scripts/packages test", err)
 	}
-	cmd := exec.Command(python, "testdata/model.py")
+	cmd := exec.Command(python, script)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -49,8 +49,9 @@ func startModel(t *testing.T) *model {
 	}
 	t.Cleanup(func() {
 		in.Close()
+		io.Copy(io.Discard, out)
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("model.py: %v", err)
+			t.Errorf("%s: %v", script, err)
 		}
 	})
 	return &model{in: in, out: bufio.NewReader(out)}
@@ -87,7 +88,8 @@ type answer struct {
 	Tallies   map[string][3]any `json:"tallies"`
 }
 
-func (m *model) run(t *rapid.T, s stream) []answer {
+// ask sends a stream and reads what follows from it into answers.
+func (m *model) ask(t *rapid.T, s stream, answers any) {
 	text, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)
@@ -97,13 +99,11 @@ func (m *model) run(t *rapid.T, s stream) []answer {
 	}
 	line, err := m.out.ReadBytes('\n')
 	if err != nil {
-		t.Fatalf("model.py stopped: %v", err)
+		t.Fatalf("the model stopped: %v", err)
 	}
-	var answers []answer
-	if err := json.Unmarshal(line, &answers); err != nil {
+	if err := json.Unmarshal(line, answers); err != nil {
 		t.Fatal(err)
 	}
-	return answers
 }
 
 var epoch = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -115,10 +115,11 @@ func since(t time.Time) (secs float64) { return t.Sub(epoch).Seconds() }
 // TestModel feeds random streams to the jail and to the model. Times come late, early and
 // twice; what Dirty reports must rebuild the counts as a store would.
 func TestModel(t *testing.T) {
-	m := startModel(t)
+	m := startModel(t, "testdata/model.py", python)
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawStream(t)
-		want := m.run(t, s)
+		var want []answer
+		m.ask(t, s, &want)
 		j := New(s.Options.jail())
 		stored := map[string]event.Tally{}
 		for i, o := range s.Ops {
