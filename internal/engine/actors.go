@@ -104,6 +104,13 @@ func (as *actors) prolong(b event.Ban) {
 	}
 }
 
+// renew checks, and mends, a ban that seems not to be in force.
+func (as *actors) renew(b event.Ban) {
+	for _, a := range as.all {
+		as.add(a, a.NotifyOnly(), "renew "+b.ID, func(ctx context.Context) error { return a.Renew(ctx, b) })
+	}
+}
+
 func (as *actors) unban(b event.Ban) {
 	for _, a := range as.all {
 		as.add(a, a.NotifyOnly(), "unban "+b.ID, func(ctx context.Context) error { return a.Unban(ctx, b) })
@@ -135,7 +142,10 @@ func (as *actors) add(a *actor, notify bool, what string, run func(context.Conte
 // report logs a command that ran; its text holds attackers' text and is quoted.
 func (as *actors) report(r action.Report) {
 	level := slog.LevelDebug
-	if r.Err != nil && r.Op != "actioncheck" {
+	switch {
+	case r.Err != nil && r.Undo: // after a reboot there is nothing to undo
+		level = slog.LevelInfo
+	case r.Err != nil && r.Op != "actioncheck":
 		level = slog.LevelError
 	}
 	as.log.Log(context.Background(), level, fmt.Sprintf("[%s] %s of %s", r.Jail, r.Op, r.Action), "logger", "utils",

@@ -123,6 +123,9 @@ func (e *engine) ban(c control.Ban) (control.Reply, error) {
 			b.End = endAfter(now, *c.For)
 		}
 		reply, err = w.banByHand(b)
+		if err == nil {
+			err = e.store.Sync(e.ctx) // no log line would bring this ban back after a power loss
+		}
 	})
 	return reply, err
 }

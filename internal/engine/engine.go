@@ -239,6 +239,8 @@ func (e *engine) lost() {
 func (e *engine) serve() error {
 	refresh := time.NewTicker(floorEvery)
 	defer refresh.Stop()
+	sync := time.NewTicker(time.Minute)
+	defer sync.Stop()
 	purge := time.NewTicker(time.Hour)
 	defer purge.Stop()
 	for {
@@ -254,6 +256,10 @@ func (e *engine) serve() error {
 			}
 		case <-refresh.C:
 			e.refreshFloor()
+		case <-sync.C: // what a power loss can take back is a minute at most
+			if err := e.store.Sync(e.ctx); err != nil {
+				e.log.Error("sync state", "error", err)
+			}
 		case <-purge.C:
 			if err := e.purge(); err != nil {
 				e.log.Error("purge state", "error", err)

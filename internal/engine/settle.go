@@ -63,10 +63,24 @@ func (w *worker) impose(ctx context.Context, ds []event.Decision) {
 		switch d.Kind {
 		case event.Prolong:
 			w.queue.prolong(d.Ban)
+			w.doubt(d.Ban, now)
 		case event.Impose:
 			w.queue.ban(d.Ban, d.Restored)
 		}
 	}
+}
+
+// renewEvery is how often a jail's action.d commands are looked at because banned ids go on
+// failing, and how old a ban must be for that (§4.2): lines written before it are no sign.
+const renewEvery = 3 * time.Second
+
+// doubt has the actions look at a ban whose id goes on failing: it may not be in force.
+func (w *worker) doubt(b event.Ban, now time.Time) {
+	if b.Manual || now.Sub(b.Start) < renewEvery || now.Sub(w.doubted) < renewEvery {
+		return
+	}
+	w.doubted = now
+	w.queue.renew(b)
 }
 
 // lift opens ports again: store, then kernel, then the action.d commands.
@@ -157,7 +171,7 @@ func (w *worker) repair() {
 
 // tell logs a decision in fail2ban's words; recidive and external parsers read them.
 func (w *worker) tell(d event.Decision) {
-	level, verb := Notice, ""
+	verb := ""
 	switch {
 	case d.Kind == event.Impose && w.deps.dryRun:
 		verb = "Would ban"
@@ -171,12 +185,25 @@ func (w *worker) tell(d event.Decision) {
 			w.log.Info(fmt.Sprintf("[%s] Lift %s: %s", w.conf.Name, clip(d.Ban.ID, 100), d.Reason), "logger", "actions")
 		}
 	case d.Kind == event.Prolong:
-		level, verb = slog.LevelInfo, "Prolong"
+		w.log.Log(context.Background(), staleness(d.Ban), fmt.Sprintf("[%s] %s already banned", w.conf.Name, clip(d.Ban.ID, 200)), "logger", "actions")
+		return
 	case d.Kind == event.Spare:
 		w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] Ignore %s: %s", w.conf.Name, clip(d.Ban.ID, 100), d.Reason), "logger", "actions")
 		return
 	}
-	w.log.Log(context.Background(), level, fmt.Sprintf("[%s] %s %s", w.conf.Name, verb, clip(d.Ban.ID, 200)), "logger", "actions")
+	w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] %s %s", w.conf.Name, verb, clip(d.Ban.ID, 200)), "logger", "actions")
+}
+
+// staleness is how loudly a failure of a banned id is told: the older the ban, the less it can
+// be a line written before it (§4.2).
+func staleness(b event.Ban) slog.Level {
+	switch age := b.Renewed.Sub(b.Start); {
+	case b.Manual, age < 3*time.Second:
+		return slog.LevelDebug
+	case age < time.Minute:
+		return Notice
+	}
+	return slog.LevelWarn
 }
 
 // commit hands a change to the store. One is under way at most, so the order is kept and a

@@ -39,6 +39,7 @@ type worker struct {
 	owedLifts           []event.Ban  // lifted and written down, but still in the kernel
 	problem             string
 	abortTold           time.Time
+	doubted             time.Time // when the actions were last asked whether a ban is in force
 }
 
 // retryEvery is how soon bans that the kernel refused are tried again.
