@@ -147,7 +147,7 @@ func (t *tester) line(text string, now time.Time) {
 	if t.cutter.Seen == date.Undated {
 		r.Undated++
 	}
-	m := t.filter.Match(e, now)
+	m := t.filter.Match(e, e.Time)
 	r.Aborted += len(t.filter.Aborts())
 	switch m.Verdict {
 	case filter.Failed:

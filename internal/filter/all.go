@@ -15,12 +15,13 @@ type Tested struct {
 }
 
 // Try tries every failregex on the entry; where not all, up to the first that matches, as Match
-// does. The memory for connections is used as in Match.
-func (f *Filter) Try(e event.Entry, now time.Time, all bool) Tested {
+// does. Connections expire by the time at.
+func (f *Filter) Try(e event.Entry, at time.Time, all bool) Tested {
 	p := f.program
 	f.aborts = nil
 	t := Tested{Ignore: -1}
 	text := f.fill(e)
+	p.scanner.Scan(text, f.hit)
 	if p.early {
 		if t.Ignore = f.ignores(text); t.Ignore >= 0 {
 			return t
@@ -36,7 +37,7 @@ func (f *Filter) Try(e event.Entry, now time.Time, all bool) Tested {
 	f.base = append(f.base[:0], f.data...)
 	base := len(f.base)
 	for i, r := range p.fail {
-		if !r.possible(text) {
+		if !f.hit[i] {
 			continue
 		}
 		spans := f.search(r, text)
@@ -51,7 +52,7 @@ func (f *Filter) Try(e event.Entry, now time.Time, all bool) Tested {
 				return t
 			}
 		}
-		t.Matches = append(t.Matches, f.conclude(i, lines.originals, now))
+		t.Matches = append(t.Matches, f.conclude(i, lines.originals, at))
 		if !all || p.MaxLines > 1 {
 			return t
 		}

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unsafe"
@@ -21,6 +22,7 @@ type Filter struct {
 	whole   Fields        // prefregex's, with <F-CONTENT>
 	base    Fields        // prefregex's
 	lines   [1]string
+	hit     []bool // which failregexes can match the line
 	aborts  []Abort
 }
 
@@ -29,12 +31,18 @@ type Filter struct {
 type Abort struct{ Where, Expr string }
 
 // New starts a filter without memory.
-func New(p *Program) *Filter { return &Filter{program: p} }
+func New(p *Program) *Filter { return &Filter{program: p, hit: make([]bool, len(p.fail))} }
 
 // Feed takes the next entry and returns the failures it completes: none or one. The first
-// failregex that matches wins, as in the server. now is used to let connections expire.
+// failregex that matches wins, as in the server. Failures are never of later than now. Connections
+// are remembered by the time of their lines, not of their reading, so that an old log that is
+// read fast gives the same failures as it gave when it was written.
 func (f *Filter) Feed(e event.Entry, now time.Time) (failures []event.Failure, aborts []Abort) {
-	m := f.Match(e, now)
+	at := e.Time
+	if at.After(now) {
+		at = now
+	}
+	m := f.Match(e, at)
 	if m.Verdict != Failed {
 		return nil, f.aborts
 	}
@@ -88,13 +96,15 @@ func cloneAll(lines []string) []string {
 	return c
 }
 
-// Match is Feed for one that wants to know why a line is no failure.
-func (f *Filter) Match(e event.Entry, now time.Time) Match {
+// Match is Feed for one that wants to know why a line is no failure. Connections expire by the
+// time at.
+func (f *Filter) Match(e event.Entry, at time.Time) Match {
 	p := f.program
 	f.aborts = nil
 	text := f.fill(e)
-	if p.needles && !p.early && !f.anyNeedle(text) {
-		return Match{}
+	p.scanner.Scan(text, f.hit)
+	if !p.early && !slices.Contains(f.hit, true) {
+		return Match{} // no failregex can match, whatever prefregex says
 	}
 	if p.early {
 		if n := f.ignores(text); n >= 0 {
@@ -108,7 +118,7 @@ func (f *Filter) Match(e event.Entry, now time.Time) Match {
 	f.data.drop("content")
 	base := len(f.data)
 	for i, r := range p.fail {
-		if !r.possible(text) {
+		if !f.hit[i] {
 			continue
 		}
 		spans := f.search(r, text)
@@ -120,7 +130,7 @@ func (f *Filter) Match(e event.Entry, now time.Time) Match {
 		if n := f.ignores(lines.text); n >= 0 {
 			return Match{Verdict: Ignored, Ignore: n, Rule: i, Where: r.where}
 		}
-		return f.conclude(i, lines.originals, now)
+		return f.conclude(i, lines.originals, at)
 	}
 	return Match{}
 }
@@ -164,14 +174,14 @@ func (f *Filter) overlay(r *rule, base int, text string, spans []int32) {
 }
 
 // conclude finds out what a match comes to: with the lines before it, if it names a connection.
-func (f *Filter) conclude(i int, lines []string, now time.Time) Match {
+func (f *Filter) conclude(i int, lines []string, at time.Time) Match {
 	m := Match{Verdict: Failed, Rule: i, Where: f.program.fail[i].where, Fields: f.data, Lines: lines}
 	m.Alone = f.data.Get("nofail") != ""
 	if len(lines) > 1 {
 		m.Spanned = lines[:len(lines)-1]
 	}
 	if f.data.Get("mlfid") != "" {
-		c, v := f.memory.merge(&f.data, lines[len(lines)-1], now)
+		c, v := f.memory.merge(&f.data, lines[len(lines)-1], at)
 		m.Fields, m.Lines, m.Alone = c.Data, c.Matches, false
 		switch v {
 		case quiet:
@@ -206,15 +216,6 @@ func (f *Filter) ignores(text string) int {
 		}
 	}
 	return -1
-}
-
-func (f *Filter) anyNeedle(text string) bool {
-	for _, r := range f.program.fail {
-		if r.possible(text) {
-			return true
-		}
-	}
-	return false
 }
 
 // fill puts the entry, behind the lines of the window if there is one, into the buffer: text

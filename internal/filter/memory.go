@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"container/list"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -27,29 +28,33 @@ type connection struct {
 	Matches []string  `json:"matches,omitempty"` // lines of the failure that is due or was reported
 	Pending bool      `json:"pending,omitempty"` // a failure that waits for an address
 	NoFail  bool      `json:"nofail,omitempty"`  // the last line was no failure
+
+	place *list.Element
 }
 
 // memory holds the connections of one jail, oldest first.
 type memory struct {
 	byKey map[string]*connection
-	order []*connection // may hold connections that are gone from byKey
+	order list.List // of *connection
 	dirty bool
 }
 
 // get returns the connection with the key unless it is too old.
-func (m *memory) get(key string, now time.Time) *connection {
+func (m *memory) get(key string, at time.Time) *connection {
 	c := m.byKey[key]
-	if c != nil && now.Sub(c.Since) > connectionLife {
+	if c != nil && c.expired(at) {
 		m.forget(c)
 		return nil
 	}
 	return c
 }
 
+// expired holds the ages apart also where a log goes back in time.
+func (c *connection) expired(at time.Time) bool { return at.Sub(c.Since).Abs() > connectionLife }
+
 func (m *memory) forget(c *connection) {
-	if m.byKey[c.Key] == c {
-		delete(m.byKey, c.Key)
-	}
+	delete(m.byKey, c.Key)
+	m.order.Remove(c.place)
 	m.dirty = true
 }
 
@@ -58,32 +63,29 @@ func (m *memory) add(c *connection) {
 		m.byKey = map[string]*connection{}
 	}
 	m.byKey[c.Key] = c
-	m.order = append(m.order, c)
+	c.place = m.order.PushBack(c)
 	m.dirty = true
-	if len(m.order) >= 2*len(m.byKey)+64 {
-		m.order = slices.DeleteFunc(m.order, func(c *connection) bool { return m.byKey[c.Key] != c })
+	for front := m.front(); front != c && front.expired(c.Since); front = m.front() {
+		m.forget(front)
 	}
 	if len(m.byKey) > maxConnections {
-		m.evict()
+		m.forget(m.leastDangerous())
 	}
 }
 
-// evict drops the oldest connection that has nothing to report; where all do, the oldest.
-func (m *memory) evict() {
-	var oldest *connection
-	for _, c := range m.order {
-		if m.byKey[c.Key] != c {
-			continue
+func (m *memory) front() *connection { return m.order.Front().Value.(*connection) }
+
+// leastDangerous is the oldest connection that has nothing to report; the oldest of all where
+// none of the first ones is so.
+func (m *memory) leastDangerous() *connection {
+	e := m.order.Front()
+	for range 64 {
+		if c := e.Value.(*connection); !c.Pending && len(c.Quiet) == 0 {
+			return c
 		}
-		if oldest == nil {
-			oldest = c
-		}
-		if !c.Pending && len(c.Quiet) == 0 {
-			oldest = c
-			break
-		}
+		e = e.Next()
 	}
-	m.forget(oldest)
+	return m.front()
 }
 
 // verdict is what a matching line comes to.
@@ -97,16 +99,16 @@ const (
 
 // merge joins the fields of a line with what its connection told before (§2.4). data must hold
 // mlfid. The connection returned holds the joined fields and the lines that led to a failure.
-func (m *memory) merge(data *Fields, line string, now time.Time) (*connection, verdict) {
+func (m *memory) merge(data *Fields, line string, at time.Time) (*connection, verdict) {
 	gained := data.Get("mlfgained") != ""
 	nofail := gained || data.Get("nofail") != ""
 	forget := data.Get("mlfforget") != ""
 	data.drop("mlfforget")
 	key := data.Get("mlfid")
 	user := data.Get("user")
-	c := m.get(key, now)
+	c := m.get(key, at)
 	if c == nil {
-		c = &connection{Key: strings.Clone(key), Since: now, Data: data.Clone()}
+		c = &connection{Key: strings.Clone(key), Since: at, Data: data.Clone()}
 		if !forget {
 			m.add(c)
 		}
@@ -183,11 +185,9 @@ func keep(lines []string, line string) []string {
 
 // Snapshot returns the memory for connections, for Restore after a restart.
 func (f *Filter) Snapshot() ([]byte, error) {
-	var live []*connection
-	for _, c := range f.memory.order {
-		if f.memory.byKey[c.Key] == c {
-			live = append(live, c)
-		}
+	live := make([]*connection, 0, f.memory.order.Len())
+	for e := f.memory.order.Front(); e != nil; e = e.Next() {
+		live = append(live, e.Value.(*connection))
 	}
 	f.memory.dirty = false
 	b, err := json.Marshal(live)

@@ -3,7 +3,6 @@ package filter
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"gaol/internal/pattern"
 )
@@ -27,22 +26,20 @@ type Spec struct {
 // Program is a compiled filter. It is immutable and shared.
 type Program struct {
 	Spec
-	pref      *rule
-	fail      []*rule
-	ignore    []*rule
-	early     bool // ignoreregexes are tried on the whole line first (§2.1 step 5)
-	needles   bool // every failregex has literals: a line without any of them cannot match
-	seesNames bool // some failregex has <F-NOFAIL>, <F-MLFID> …: the connection memory is needed
+	pref    *rule
+	fail    []*rule
+	ignore  []*rule
+	early   bool             // ignoreregexes are tried on the whole line first (§2.1 step 5)
+	scanner *pattern.Scanner // literals of the failregexes: which of them can match a text at all
 }
 
 // rule is one compiled expression with its named groups.
 type rule struct {
-	re       *pattern.Regexp
-	where    string
-	expr     string // with the tags expanded
-	literals []string
-	groups   []group
-	content  int // group of <F-CONTENT>; -1: none
+	re      *pattern.Regexp
+	where   string
+	expr    string // with the tags expanded
+	groups  []group
+	content int // group of <F-CONTENT>; -1: none
 }
 
 type group struct {
@@ -100,10 +97,11 @@ func Compile(s Spec) (*Program, error) {
 		return nil, err
 	}
 	p.early = len(p.ignore) > 0 && len(p.ignore) < len(p.fail)-2
-	p.needles = len(p.fail) > 0
-	for _, r := range p.fail {
-		p.needles = p.needles && len(r.literals) > 0
+	literals := make([][]string, len(p.fail))
+	for i, r := range p.fail {
+		literals[i] = r.re.Literals()
 	}
+	p.scanner = pattern.NewScanner(literals)
 	return p, nil
 }
 
@@ -117,7 +115,7 @@ func compileRule(r Rule, usedns string, o pattern.Options) (*rule, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.re, c.literals = re, re.Literals()
+	c.re = re
 	for i, name := range re.Names() {
 		switch {
 		case name == "content":
@@ -135,19 +133,6 @@ func (r *rule) identifies() bool {
 	for _, g := range r.groups {
 		switch g.name {
 		case "fid", "ip4", "ip6", "dns", "mlfid":
-			return true
-		}
-	}
-	return false
-}
-
-// possible reports whether the text holds one of the rule's literals.
-func (r *rule) possible(text string) bool {
-	if len(r.literals) == 0 {
-		return true
-	}
-	for _, l := range r.literals {
-		if strings.Contains(text, l) {
 			return true
 		}
 	}
