@@ -17,18 +17,29 @@ func clientCommands(version string, drop func() error) []*cobra.Command {
 
 // clientFlags say which gaol is meant and how its answer is printed.
 type clientFlags struct {
-	socket string
-	json   bool
+	socket, config string
+	json           bool
 }
 
 func (f *clientFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.socket, "socket", control.Socket, "control socket of the daemon")
+	c.Flags().StringVar(&f.socket, "socket", "", "control socket of the daemon (default: socket of gaol.conf, else "+control.Socket+")")
+	c.Flags().StringVarP(&f.config, "config", "c", "", "configuration directory of the daemon, to find its socket")
 }
 
 func (f *clientFlags) addJSON(c *cobra.Command) {
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 }
 
+// client is the daemon that is meant. What else is wrong in its configuration does not matter
+// here: it must be possible to stop it.
+func (f *clientFlags) client() *control.Client {
+	if f.socket != "" {
+		return control.NewClient(f.socket)
+	}
+	conf, _ := (&configFlags{dir: f.config}).load()
+	return control.NewClient(or(conf.Global.Own.Socket, control.Socket))
+}
+
 func (f *clientFlags) do(c *cobra.Command, cmd control.Command) (control.Reply, error) {
-	return control.NewClient(f.socket).Do(c.Context(), cmd)
+	return f.client().Do(c.Context(), cmd)
 }

@@ -27,7 +27,7 @@ func panicCommand(drop func() error) *cobra.Command {
 				return fmt.Errorf("delete gaol's firewall table: %w", err)
 			}
 			fmt.Fprintln(c.OutOrStdout(), "table inet gaol is gone: it keeps nobody out any more")
-			warnOfDaemon(c, f.socket)
+			warnOfDaemon(c, &f)
 			return nil
 		},
 	}
@@ -36,10 +36,10 @@ func panicCommand(drop func() error) *cobra.Command {
 }
 
 // warnOfDaemon says so where a daemon runs; one that does not answer is no reason to wait.
-func warnOfDaemon(c *cobra.Command, socket string) {
+func warnOfDaemon(c *cobra.Command, f *clientFlags) {
 	ctx, cancel := context.WithTimeout(c.Context(), 2*time.Second)
 	defer cancel()
-	reply, err := control.NewClient(socket).Do(ctx, control.Version{})
+	reply, err := f.client().Do(ctx, control.Version{})
 	if err != nil || reply.Status == nil {
 		return
 	}

@@ -26,8 +26,7 @@ func stopCommand() *cobra.Command {
 			"  gaol stop --unban",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cl := control.NewClient(f.socket)
-			if err := cl.StopAndWait(c.Context(), control.Stop{Unban: unban}, stopLimit); err != nil {
+			if err := f.client().StopAndWait(c.Context(), control.Stop{Unban: unban}, stopLimit); err != nil {
 				return err
 			}
 			what := "gaol has stopped; its bans stay in the kernel until they end"
