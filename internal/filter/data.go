@@ -63,9 +63,19 @@ func (d *Fields) update(other Fields) {
 
 // Clone copies the fields and their text, which lies in a buffer that is reused.
 func (d Fields) Clone() Fields {
-	c := make(Fields, len(d))
+	size := 0
+	for _, f := range d {
+		size += len(f.Value)
+	}
+	var b strings.Builder
+	b.Grow(size)
+	for _, f := range d {
+		b.WriteString(f.Value)
+	}
+	c, text := make(Fields, len(d), len(d)+1), b.String()
 	for i, f := range d {
-		c[i] = Field{Name: f.Name, Value: strings.Clone(f.Value), Set: f.Set}
+		c[i] = Field{Name: f.Name, Value: text[:len(f.Value)], Set: f.Set}
+		text = text[len(f.Value):]
 	}
 	return c
 }

@@ -108,8 +108,10 @@ func (m *memory) merge(data *Fields, line string, at time.Time) (*connection, ve
 	user := data.Get("user")
 	c := m.get(key, at)
 	if c == nil {
-		c = &connection{Key: strings.Clone(key), Since: at, Data: data.Clone()}
+		c = &connection{Since: at, Data: *data}
 		if !forget {
+			c.Data = data.Clone()
+			c.Key = c.Data.Get("mlfid")
 			m.add(c)
 		}
 	} else {
@@ -152,6 +154,9 @@ func (c *connection) conclude(line string, nofail, forget bool) verdict {
 	}
 	c.Quiet = nil
 	c.Matches = keep(c.Matches, line)
+	if len(c.Users) > 0 {
+		c.Data.put("users", set(c.Users))
+	}
 	if c.Data.Get("fid") == "" && c.Data.Get("ip4") == "" && c.Data.Get("ip6") == "" && c.Data.Get("dns") == "" {
 		c.Pending = true
 		return pending
@@ -162,7 +167,7 @@ func (c *connection) conclude(line string, nofail, forget bool) verdict {
 func (c *connection) addUser(user string) {
 	if user != "" && len(c.Users) < maxUsers && !slices.Contains(c.Users, user) {
 		c.Users = append(c.Users, strings.Clone(user))
-		c.Data.put("users", set(c.Users))
+		c.Data.put("users", "") // written out when it is needed
 	}
 }
 
