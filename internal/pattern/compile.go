@@ -208,10 +208,11 @@ func (c *compiler) look(n *node) {
 		return
 	}
 	keeps := !n.neg && body.captures()
-	outer, nest, uncut := c.region, c.nest, c.uncut
-	look := c.emit(inst{op: opLook, neg: n.neg, behind: n.behind, n: int32(min(body.lo, maxRepeat>>1)), keeps: keeps})
 	// Nothing inside leads back to a loop outside, so the answer depends on the position only.
-	c.region, c.nest = regionLook, nil
+	outer, nest, uncut := c.region, c.nest, c.uncut
+	c.nest, c.uncut = nil, 0
+	look := c.emit(inst{op: opLook, neg: n.neg, behind: n.behind, n: int32(min(body.lo, maxRepeat>>1)), keeps: keeps})
+	c.region = regionLook
 	if keeps {
 		c.region = regionWalk
 		c.prog.budgeted = true

@@ -1,6 +1,7 @@
 package pattern
 
 import (
+	"context"
 	"encoding/json"
 	"math/rand/v2"
 	"os"
@@ -38,7 +39,7 @@ var extracted = sync.OnceValues(func() (c corpus, err error) {
 	if err != nil {
 		return c, err
 	}
-	out, err := exec.Command(python, "-c", string(script)).Output()
+	out, err := exec.CommandContext(context.Background(), python, "-c", string(script)).Output()
 	if err != nil {
 		return c, err
 	}

@@ -29,7 +29,7 @@ func TestDecodeUTF8(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(python, "-c", `
+	cmd := exec.CommandContext(t.Context(), python, "-c", `
 import base64, json, sys
 print(json.dumps([base64.b64decode(x).decode("utf-8", "replace") for x in json.load(sys.stdin)]))`)
 	cmd.Stdin = strings.NewReader(string(input))

@@ -16,7 +16,7 @@ func TestExpand(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A regex that does not compile is named in the exception: the expansion is its first line.
-	cmd := exec.Command(python, "-c", `
+	cmd := exec.CommandContext(t.Context(), python, "-c", `
 import json, sys, warnings
 warnings.simplefilter("ignore")
 from fail2ban.server.failregex import Regex, RegexException

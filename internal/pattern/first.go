@@ -95,8 +95,8 @@ func (p *program) analyse() {
 		}
 	}
 	p.first = &sets[0]
-	p.anchored = p.startsAt(atStart, 0, 0)
-	p.lines = p.startsAt(atBegin, 0, 0)
+	p.anchored = p.startsAt(atStart, 0, make([]bool, len(p.ins)))
+	p.lines = p.startsAt(atBegin, 0, make([]bool, len(p.ins)))
 	p.prefix = p.leadingText()
 }
 
@@ -150,24 +150,28 @@ func (in *inst) disjoint() bool {
 	return f.bits == [4]uint64{} && !in.follow.end
 }
 
-// startsAt reports whether every way from pc passes the assertion first.
-func (p *program) startsAt(a assertion, pc, depth int) bool {
-	const deepEnough = 50
-	if depth > deepEnough {
-		return false
+// startsAt reports whether every way from pc passes the assertion first. seen are the
+// instructions asked about before: a way back to them adds nothing.
+func (p *program) startsAt(a assertion, pc int, seen []bool) bool {
+	for !seen[pc] {
+		seen[pc] = true
+		switch in := &p.ins[pc]; in.op {
+		case opSave, opEnter, opAtomic:
+			pc++
+		case opJmp:
+			pc = int(in.x)
+		case opSplit:
+			if !p.startsAt(a, int(in.x), seen) {
+				return false
+			}
+			pc = int(in.y)
+		case opAssert:
+			return in.assert == a
+		default:
+			return false
+		}
 	}
-	in := &p.ins[pc]
-	switch in.op {
-	case opSave, opEnter, opAtomic:
-		return p.startsAt(a, pc+1, depth+1)
-	case opJmp:
-		return p.startsAt(a, int(in.x), depth+1)
-	case opSplit:
-		return p.startsAt(a, int(in.x), depth+1) && p.startsAt(a, int(in.y), depth+1)
-	case opAssert:
-		return in.assert == a
-	}
-	return false
+	return true
 }
 
 func (p *program) leadingText() string {

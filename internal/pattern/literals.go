@@ -95,13 +95,14 @@ func (n *node) members() []string {
 
 // inRow joins what stands in a row: as long as all texts are known they are put together.
 func (n *node) inRow() fact {
+	const longEnough = 64 // joining goes one character at a time
 	run := []string{""}
 	var best []string
 	exact := true
 	for _, s := range n.subs {
 		f := s.fact()
 		joined := join(run, f.exact)
-		if joined == nil {
+		if joined == nil || len(run[0]) > longEnough {
 			exact = false
 			best = better(best, run)
 			run = []string{""}

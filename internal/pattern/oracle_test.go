@@ -47,7 +47,7 @@ func newOracle(t testing.TB) *oracle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(python, "-c", string(script))
+	cmd := exec.CommandContext(t.Context(), python, "-c", string(script))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

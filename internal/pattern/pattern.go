@@ -3,7 +3,10 @@
 // It accepts and refuses what Python 3.11's re.compile does for text patterns, and finds what
 // re.search finds, with the same groups. The engine is a backtracker that remembers which
 // states it has been in, so that text written by an attacker costs time linear in its length.
-// Where that cannot be exact (backreferences) a budget of steps bounds the time instead.
+// Where that cannot be exact a budget of steps bounds the time instead (Regexp.Bounded): in
+// expressions with backreferences, and in some that no filter of fail2ban's has: groups that
+// capture inside of a look-ahead, atomic groups inside of atomic groups or look-arounds, a
+// conditional inside of its own group, repetitions of more than 20,000 instructions.
 package pattern
 
 import (

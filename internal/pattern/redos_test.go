@@ -157,16 +157,46 @@ func TestBudget(t *testing.T) {
 func TestNoAllocation(t *testing.T) {
 	c := readCorpus(t)
 	var mem Memory
-	for i, r := range c.Regexes {
-		re, err := Compile(r.Expr, Options{Multiline: r.Multiline})
+	check := func(expr, text string, multiline bool) {
+		re, err := Compile(expr, Options{Multiline: multiline})
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := c.Texts[c.Natural[i][1]]
 		_, _ = re.Search(&mem, text)
 		if n := testing.AllocsPerRun(5, func() { _, _ = re.Search(&mem, text) }); n > 0 {
 			t.Errorf("%v allocations: %q on %q", n, re, text)
 		}
+	}
+	for i, r := range c.Regexes {
+		check(r.Expr, c.Texts[c.Natural[i][1]], r.Multiline)
+	}
+	check(`(?i)([a-zà-ÿ\w]+)(?=\1?)(?<!x)(?>É)\1`, "aÉéÉaéé\u212a", false)
+}
+
+// TestMemoryIsBounded: what a line of 64 KiB costs, and that it is given back.
+func TestMemoryIsBounded(t *testing.T) {
+	c := readCorpus(t)
+	line := strings.Repeat("a: [b] ", longLine/7)
+	most := 0
+	for _, r := range c.Regexes {
+		re, err := Compile(r.Expr, Options{Multiline: r.Multiline})
+		if err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, re.prog.planes)
+		var mem Memory
+		_, _ = re.Search(&mem, line)
+		if size := cap(mem.memo)*8 + cap(mem.stack)*16; size > 2<<20 {
+			t.Errorf("%d bytes are kept by %q", size, re)
+		}
+	}
+	t.Logf("at most %d planes: %d KiB for a line of 64 KiB", most, most*longLine/8>>10)
+	if most*longLine/8 > 2<<20 {
+		t.Errorf("%d planes are more than Memory's comment says", most)
+	}
+	re, err := Compile(strings.Repeat(`(?:a|b?)*`, 3000), Options{})
+	if err != nil || re.prog.planes > maxPlanes || !re.Bounded() {
+		t.Errorf("%v: %d planes, bounded %v", err, re.prog.planes, re.Bounded())
 	}
 }
 

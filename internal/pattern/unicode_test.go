@@ -32,7 +32,7 @@ func TestUnicode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(python, "-c", string(script)).Output()
+	out, err := exec.CommandContext(t.Context(), python, "-c", string(script)).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
