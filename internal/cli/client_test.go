@@ -160,7 +160,7 @@ const processEnv = "GAOL_TEST_DAEMON"
 
 // startProcess starts a daemon in a process of its own, which `gaol stop` can see end.
 func startProcess(ts *testscript.TestScript, socket string) error {
-	cmd := exec.Command(os.Args[0], "-test.run=^TestDaemonProcess$")
+	cmd := exec.CommandContext(context.Background(), os.Args[0], "-test.run=^TestDaemonProcess$")
 	cmd.Env = append(os.Environ(), processEnv+"="+socket)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -170,7 +170,8 @@ func startProcess(ts *testscript.TestScript, socket string) error {
 		return err
 	}
 	ts.Defer(func() {
-		io.Copy(io.Discard, out)
+		_, err := io.Copy(io.Discard, out)
+		ts.Check(err)
 		ts.Check(cmd.Wait())
 	})
 	if _, err := out.Read(make([]byte, 1)); err != nil {

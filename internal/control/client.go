@@ -81,7 +81,8 @@ func (c *Client) StopAndWait(ctx context.Context, s Stop, within time.Duration) 
 	if err != nil {
 		return fmt.Errorf("watch process %d: %w", pid, err)
 	}
-	defer unix.Close(fd)
+	process := os.NewFile(uintptr(fd), "pidfd")
+	defer process.Close()
 	if _, err := c.Do(ctx, s); err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func TestWire(t *testing.T) {
 		{"GET", "/v1/reload", "", 400, "reload is asked with POST"},
 		{"POST", "/v1/nope", "", 404, `no command is called \"nope\"`},
 		{"GET", "/", "", 404, "/v1/NAME"},
-		{"POST", "/v1/ban", `{"jail":"a","adress":"b"}`, 400, "adress"},
+		{"POST", "/v1/ban", `{"jail":"a","addr":"b"}`, 400, "addr"},
 		{"POST", "/v1/ban", `{"jail":`, 400, "read command ban"},
 		{"POST", "/v1/ban", `{} {}`, 400, "text behind"},
 		{"POST", "/v1/ban", `{"reason":"` + strings.Repeat("x", maxRequest) + `"}`, 400, "too large"},
@@ -164,12 +164,12 @@ func leaveStale(t *testing.T, path string) {
 
 func TestAnotherServerAnswers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	l, err := net.Listen("unix", path)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv := &http.Server{Handler: http.NotFoundHandler()}
-	go srv.Serve(l)
+	go func() { _ = srv.Serve(l) }()
 	defer srv.Close()
 	if _, err := NewClient(path).Do(t.Context(), Status{}); err == nil || !strings.Contains(err.Error(), "is not gaol") {
 		t.Errorf("%v, want: is not gaol", err)

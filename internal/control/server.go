@@ -52,7 +52,7 @@ func Listen(o ServerOptions) (*Server, error) {
 	}}
 	go func() {
 		defer close(srv.ended)
-		srv.http.Serve(s.listener) // ends when Close closes the listener
+		_ = srv.http.Serve(s.listener) // ends when Close closes the listener
 	}()
 	return srv, nil
 }
@@ -127,7 +127,7 @@ func statusOf(f Fault) int {
 func write(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(v) // an error here is a caller who went away
+	_ = json.NewEncoder(w).Encode(v) // an error here is a caller who went away
 }
 
 type peerKey struct{}

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -158,15 +159,19 @@ func runStopper(path string) {
 	if err != nil {
 		panic(err)
 	}
-	os.Stdout.WriteString("ready\n")
+	fmt.Println("ready")
 	<-d.stop
-	s.Close()
-	os.WriteFile(path+".last", nil, 0o600) // the last thing it does
+	if err := s.Close(); err != nil {
+		panic(err)
+	}
+	if err := os.WriteFile(path+".last", nil, 0o600); err != nil { // the last thing it does
+		panic(err)
+	}
 }
 
 func TestStopWaitsForTheEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), stopperEnv+"="+path)
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -124,7 +124,11 @@ func addLink(t *testing.T, l netlink.Link, addrs ...string) {
 	if err := netlink.LinkAdd(l); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { netlink.LinkDel(l) })
+	t.Cleanup(func() {
+		if err := netlink.LinkDel(l); err != nil {
+			t.Error(err)
+		}
+	})
 	for _, text := range addrs {
 		a, err := netlink.ParseAddr(text)
 		if err != nil {

@@ -112,7 +112,9 @@ func TestListIsFail2bans(t *testing.T) {
 	for _, e := range entries {
 		for _, id := range ids {
 			pairs = append(pairs, [2]string{e, id})
-			json.NewEncoder(&in).Encode([2]string{e, id})
+			if err := json.NewEncoder(&in).Encode([2]string{e, id}); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	answers := strings.Fields(askFail2ban(t, &in))
@@ -139,7 +141,7 @@ func askFail2ban(t *testing.T, in *bytes.Buffer) string {
 		t.Skipf("%v; install fail2ban with: scripts/packages test", err)
 	}
 	var stderr bytes.Buffer
-	cmd := exec.Command("/usr/bin/python3", "testdata/oracle.py")
+	cmd := exec.CommandContext(t.Context(), "/usr/bin/python3", "testdata/oracle.py")
 	cmd.Stdin, cmd.Stderr = in, &stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -230,5 +232,7 @@ func TestResolverBounds(t *testing.T) {
 		}
 		return nil, nil
 	}
-	n.r.Resolve(t.Context(), "limit.example")
+	if _, err := n.r.Resolve(t.Context(), "limit.example"); err != nil {
+		t.Error(err)
+	}
 }

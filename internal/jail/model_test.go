@@ -2,6 +2,7 @@ package jail
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,7 +35,7 @@ func startModel(t *testing.T, script, needs string) *model {
 		}
 		t.Skipf("%v; install it with: scripts/packages test", err)
 	}
-	cmd := exec.Command(python, script)
+	cmd := exec.CommandContext(context.Background(), python, script) // ended by its input's end
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -49,7 +50,6 @@ func startModel(t *testing.T, script, needs string) *model {
 	}
 	t.Cleanup(func() {
 		in.Close()
-		io.Copy(io.Discard, out)
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("%s: %v", script, err)
 		}
