@@ -19,15 +19,16 @@ import (
 
 // running is an engine on a configuration of its own, with the firewall's twin in memory.
 type running struct {
-	t     *testing.T
-	dir   string
-	log   string // followed by the jail sshd
-	fw    *firewall.Memory
-	said  chan string // every line of the engine's log
-	stop  context.CancelFunc
-	ended chan error
-	e     *engine
-	seen  []string
+	t       *testing.T
+	dir     string
+	log     string // followed by the jail sshd
+	fw      *firewall.Memory
+	said    chan string // every line of the engine's log
+	stop    context.CancelFunc
+	ended   chan error
+	e       *engine
+	seen    []string
+	entries int // of the journal
 }
 
 // saying is a log that a test can wait on.

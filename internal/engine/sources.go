@@ -69,6 +69,11 @@ func (p *plan) patterns() (all []pattern, missing []string) {
 
 func (p *plan) openJournal(state store.State, now time.Time) (source.Source, error) {
 	o := source.JournalOptions{Matches: p.conf.Filter.JournalMatch, Since: now.Add(-p.conf.FindTime)}
+	params := backendParams(p.conf.Backend)
+	o.Dir, o.Namespace = params["journalpath"], params["namespace"]
+	if files := params["journalfiles"]; files != "" {
+		o.Files = strings.Split(files, ",")
+	}
 	for _, m := range state.Marks {
 		if m.Cursor != "" {
 			o.Resume = m
@@ -79,6 +84,17 @@ func (p *plan) openJournal(state store.State, now time.Time) (source.Source, err
 		return nil, fmt.Errorf("%s: %w", p.conf.Where("backend"), err)
 	}
 	return s, nil
+}
+
+// backendParams reads "systemd[journalpath=DIR, namespace=N]" (§3).
+func backendParams(backend string) map[string]string {
+	params := map[string]string{}
+	_, inside, _ := strings.Cut(strings.TrimSuffix(backend, "]"), "[")
+	for _, one := range strings.Split(inside, ", ") {
+		key, value, _ := strings.Cut(strings.TrimSpace(one), "=")
+		params[key] = strings.Trim(value, `"'`)
+	}
+	return params
 }
 
 // haveJournal says whether a journal is kept here: journalctl alone proves nothing.
