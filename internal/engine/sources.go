@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -97,10 +96,11 @@ func backendParams(backend string) map[string]string {
 	return params
 }
 
-// haveJournal says whether a journal is kept here: journalctl alone proves nothing.
+// haveJournal says whether this machine keeps a journal: journalctl, or a directory that some
+// package made, proves nothing (systemd-journald.service(8), FILES).
 func haveJournal() bool {
-	for _, dir := range []string{"/run/log/journal", "/var/log/journal"} {
-		if _, err := os.Stat(dir); err == nil {
+	for _, glob := range []string{"/run/log/journal/*/system*.journal", "/var/log/journal/*/system*.journal"} {
+		if found, err := filepath.Glob(glob); err == nil && len(found) > 0 {
 			return true
 		}
 	}
