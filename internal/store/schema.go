@@ -32,7 +32,7 @@ CREATE TABLE tally (
 CREATE TABLE ban (
 	number INTEGER PRIMARY KEY,
 	jail TEXT NOT NULL, id TEXT NOT NULL, kind INTEGER NOT NULL, ip TEXT NOT NULL,
-	start INTEGER, "end" INTEGER, failures INTEGER NOT NULL,
+	start INTEGER, "end" INTEGER, renewed INTEGER, failures INTEGER NOT NULL,
 	regex TEXT NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL, manual INTEGER NOT NULL,
 	matches TEXT, fields TEXT,
 	lifted INTEGER, lift_reason TEXT NOT NULL DEFAULT ''
