@@ -66,6 +66,16 @@ func (d *doc) raw(name, key string) (Value, bool) {
 	return v, ok
 }
 
+// shadow is the text of key that a later file overrode.
+func (d *doc) shadow(name, key string) (Value, bool) {
+	s := d.sections[name]
+	if s == nil {
+		return Value{}, false
+	}
+	v, ok := s.known[key]
+	return v, ok
+}
+
 // ref resolves the forms that any section knows: key, section/key, default/key, known/key
 // (§1.3). self is the section that asks; key is lower case but for the section's name.
 func (d *doc) ref(self, name string) (Value, bool) {
@@ -79,10 +89,8 @@ func (d *doc) ref(self, name string) (Value, bool) {
 		v, ok := d.defaults.keys[key]
 		return v, ok
 	case strings.EqualFold(sect, "known"):
-		if s := d.sections[self]; s != nil {
-			if v, ok := s.known[key]; ok {
-				return v, true
-			}
+		if v, ok := d.shadow(self, key); ok {
+			return v, true
 		}
 		v, ok := d.defaults.keys[key]
 		return v, ok

@@ -65,7 +65,7 @@ func (r *jailReader) failed(err error, at Pos) {
 
 // lookup resolves %(...)s in the jail: the filter's finished options are known/X (§1.3).
 func (r *jailReader) lookup(ref string) (Value, bool) {
-	if sect, key, split := cutRef(ref); split && strings.EqualFold(sect, "known") && r.filter != nil {
+	if sect, key, split := cutRef(ref); split && sect == "known" && r.filter != nil && r.filter.parts.has(key) {
 		if v, ok, err := r.filter.parts.option(key); ok && err == nil {
 			return v, true
 		}

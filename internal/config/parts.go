@@ -9,7 +9,8 @@ import (
 type parts struct {
 	doc    *doc
 	params map[string]Value // case-sensitive, as the jail wrote them
-	vars   map[string]Value // lower case: what %(...)s finds before [Definition]
+	lent   map[string]Value // lower case: parameters and the jail's words, which hide keys of [Definition]
+	vars   map[string]Value // the same, with [Init] under them where %(...)s sees it
 	skip   func(tag string) bool
 }
 
@@ -21,13 +22,14 @@ const (
 // newParts prepares a file. withInit makes %(x)s see [Init], which only filters loaded by a
 // jail do (§1.5, quirk).
 func newParts(d *doc, params map[string]Value, withInit bool) *parts {
-	p := &parts{doc: d, params: params, vars: map[string]Value{}}
+	p := &parts{doc: d, params: params, lent: map[string]Value{}, vars: map[string]Value{}}
 	if s := d.sections[initial]; s != nil && withInit {
 		for key, v := range s.keys {
 			p.vars[key] = v
 		}
 	}
 	for key, v := range params {
+		p.lent[strings.ToLower(key)] = v
 		p.vars[strings.ToLower(key)] = v
 	}
 	return p
@@ -37,9 +39,24 @@ func newParts(d *doc, params map[string]Value, withInit bool) *parts {
 func (p *parts) lend(words map[string]Value) {
 	for key, v := range words {
 		if _, ok := p.vars[key]; !ok {
-			p.vars[key] = v
+			p.lent[key], p.vars[key] = v, v
 		}
 	}
+}
+
+// has says whether key is the file's own or a parameter, which [DEFAULT] is not.
+func (p *parts) has(key string) bool {
+	if _, ok := p.params[key]; ok {
+		return true
+	}
+	for _, name := range []string{definition, initial} {
+		if s := p.doc.sections[name]; s != nil {
+			if _, ok := s.keys[key]; ok {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // within is the lookup of %(...)s for text that stands in the named section.
@@ -54,7 +71,7 @@ func (p *parts) within(name string) lookup {
 
 // own reads a key of [Definition] or [DEFAULT], interpolated but with its tags.
 func (p *parts) own(key string) (Value, bool, error) {
-	raw, ok := p.vars[key]
+	raw, ok := p.lent[key]
 	if !ok {
 		raw, ok = p.doc.raw(definition, key)
 	}
@@ -96,7 +113,10 @@ func (p *parts) tag(tag string) (Value, bool, error) {
 		if v, ok, err := p.init(key); ok || err != nil {
 			return v, ok, err
 		}
-		raw, ok := p.doc.raw(definition, key)
+		raw, ok := p.doc.ref(definition, "known/"+key)
+		if !ok {
+			raw, ok = p.doc.raw(definition, key)
+		}
 		return p.plain(raw, ok, definition)
 	case split:
 		if p.doc.sections[sect] == nil && !strings.EqualFold(sect, defaultSection) {
