@@ -117,6 +117,17 @@ func (f *feed) ready(path string) {
 	}
 }
 
+// look lets the source notice what the names are now, and read nothing.
+func (f *feed) look() {
+	f.t.Helper()
+	f.src.mu.Lock()
+	defer f.src.mu.Unlock()
+	f.src.stale = true
+	if err := f.src.look(f.src.now()); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 // nothingElse says that no line came twice or of itself: the next one is what is written now.
 func (f *feed) nothingElse(live string) {
 	f.t.Helper()

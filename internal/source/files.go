@@ -29,8 +29,9 @@ type FileOptions struct {
 	// Resume gives the mark that was stored last for a path, when the path is seen first.
 	// May be nil.
 	Resume func(path string) (event.Mark, bool)
-	// TooOld says whether a line is older than what the caller wants, as far as it is known.
-	// What lies in front of the first recent line is skipped by bisection. May be nil.
+	// TooOld says whether a line is older than what the caller wants, as far as it is known. In
+	// the files that are there at start, what lies in front of the first recent line is skipped
+	// by bisection, also behind a mark. May be nil.
 	TooOld func(text string) (old, known bool)
 }
 

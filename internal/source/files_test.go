@@ -28,6 +28,10 @@ func TestEndComesOnce(t *testing.T) {
 		if b := f.next(); len(b.Lines) != 1 || !b.End {
 			t.Fatalf("second batch is %+v, expected a line and End", b)
 		}
+		f.src.mu.Lock()
+		f.src.all()
+		f.src.mu.Unlock()
+		f.drain()
 	})
 }
 
@@ -83,6 +87,7 @@ func TestLongLines(t *testing.T) {
 		{"just fits", []string{strings.Repeat("x", event.MaxLine) + "\n"}, []string{strings.Repeat("x", event.MaxLine)}, 0},
 		{"one too many", []string{strings.Repeat("x", event.MaxLine) + "y\nnext\n"}, []string{strings.Repeat("x", event.MaxLine), "next"}, 1},
 		{"in pieces", []string{strings.Repeat("x", event.MaxLine), strings.Repeat("y", 1000), "z\nnext\n"}, []string{strings.Repeat("x", event.MaxLine), "next"}, 1},
+		{"cut before its newline", []string{strings.Repeat("x", event.MaxLine) + "y", "\nnext\n"}, []string{strings.Repeat("x", event.MaxLine), "next"}, 1},
 		{"longer than a read", []string{strings.Repeat("x", 3*ReadSize+5) + "\nnext\n"}, []string{strings.Repeat("x", event.MaxLine), "next"}, 1},
 		{"the rest never becomes a line", []string{strings.Repeat("x", 2*event.MaxLine), "rest\nnext\n"}, []string{strings.Repeat("x", event.MaxLine), "next"}, 1},
 	} {
@@ -115,7 +120,7 @@ func (f *feed) drain() {
 		f.t.Fatal(err)
 	}
 	for len(f.src.ready) > 0 {
-		if b, ok := f.src.turn(time.Now()); ok && len(b.Lines) > 0 {
+		if b, ok := f.src.turn(time.Now()); ok {
 			f.t.Fatalf("unexpected batch %+v", b)
 		}
 	}
@@ -132,6 +137,10 @@ func TestNotARegularFile(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), word) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: error is %v, expected one with %q", path, err, word)
 		}
+	}
+	// A FIFO that comes between the look and the open: open must not wait for its writer.
+	if _, err := openTail(fifo); !errors.Is(err, errKind) {
+		t.Errorf("error is %v, expected %v", err, errKind)
 	}
 	if _, err := Files(FileOptions{}); err == nil {
 		t.Error("no path is accepted")
@@ -181,6 +190,53 @@ func TestQueueOverflow(t *testing.T) {
 		t.Fatal("the queue did not overflow")
 	}
 	f.nothingElse(p)
+}
+
+// The rival loses 93 lines of 100 of a burst.
+func TestBurst(t *testing.T) {
+	modes(t, func(t *testing.T, polling bool) {
+		p := logPath(t)
+		f := start(t, FileOptions{Patterns: []string{p}, Polling: polling})
+		text, lines := numbered(0, 200000)
+		written := make(chan error)
+		go func() {
+			for rest := text; rest != ""; { // cut anywhere
+				n := min(len(rest), 4097)
+				w, err := os.OpenFile(p, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+				if err == nil {
+					_, err = w.WriteString(rest[:n])
+					w.Close()
+				}
+				if err != nil {
+					written <- err
+					return
+				}
+				rest = rest[n:]
+			}
+			written <- nil
+		}()
+		f.want(lines...)
+		if err := <-written; err != nil {
+			t.Fatal(err)
+		}
+		f.nothingElse(p)
+	})
+}
+
+// Where inotify hears nothing, polling beside it does.
+func TestPollsBesideInotify(t *testing.T) {
+	p := logPath(t)
+	write(t, p, "one\n")
+	f := start(t, FileOptions{Patterns: []string{p}})
+	f.want("one")
+	f.drain()
+	for wd := range f.src.watches {
+		f.src.notify.unwatch(wd) // as if the file lay on a network
+	}
+	f.src.pollToo()
+	f.drain()
+	write(t, p, "two\n")
+	f.want("two")
 }
 
 // A directory whose other files are busy does not wake us.

@@ -77,10 +77,6 @@ func (s *FileSource) leave(f *follower, now time.Time) (event.Batch, bool) {
 	b, _ := f.batch(c, false)
 	t.left = now
 	f.queue, f.late = f.queue[1:], append(f.late, t)
-	for _, g := range s.followers {
-		// One whose path names the left file can have it now.
-		s.stale = s.stale || g.waits
-	}
 	return b, len(c.lines) > 0
 }
 
@@ -137,16 +133,23 @@ func (s *FileSource) hold(t *tail, f *follower) {
 		return
 	}
 	if remote(t.fd) {
-		s.every = s.o.PollEvery
+		s.pollToo()
 	}
 	wd, err := s.notify.watchFile(t.fd)
 	if err != nil {
-		s.every = s.o.PollEvery
+		s.pollToo()
 		s.trouble(f.path, fmt.Errorf("%w; looking every %s as well", err, s.every))
 		return
 	}
 	t.watch = wd
 	s.watches[wd] = t
+}
+
+// pollToo looks often from now on, beside inotify.
+func (s *FileSource) pollToo() {
+	if s.every != s.o.PollEvery {
+		s.every, s.due = s.o.PollEvery, time.Time{}
+	}
 }
 
 func (s *FileSource) drop(t *tail) {

@@ -154,7 +154,7 @@ func (w *world) rotate() {
 		return
 	}
 	if w.nameless {
-		w.look() // what came after a deleted file, and is rotated away unseen, has no place in order
+		w.f.look() // what came after a deleted file, and is rotated away unseen, has no place in order
 	}
 	w.files++
 	if w.dated {
@@ -170,17 +170,6 @@ func (w *world) rotate() {
 	w.create()
 }
 
-// look lets gaol open the file, since what is deleted before it was ever seen is lost.
-func (w *world) look() {
-	src := w.f.src
-	src.mu.Lock()
-	defer src.mu.Unlock()
-	src.stale = true
-	if err := src.look(src.now()); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 func (w *world) create() {
 	if w.r.IntN(2) == 0 {
 		w.log("create")
@@ -193,7 +182,7 @@ func (w *world) remove() {
 	if w.r.IntN(4) > 0 {
 		return
 	}
-	w.look()
+	w.f.look() // what is deleted before it was ever seen is lost
 	if err := os.Remove(w.path); err == nil {
 		w.log("remove")
 		w.nameless = true
@@ -209,7 +198,7 @@ func (w *world) link() {
 	if fi, err := os.Lstat(w.path); err == nil && fi.Mode().IsRegular() {
 		return // it would delete the file
 	}
-	w.look() // the former target has no name by which it is found
+	w.f.look() // the former target has no name by which it is found
 	w.nameless = true
 	w.files++
 	target := filepath.Join(w.dir, fmt.Sprintf("target%d", w.files))

@@ -19,10 +19,19 @@ const (
 	same  // and same inode
 )
 
-// fit says whether a mark means this file.
+// fit says whether a mark means this file. Its offset must be the beginning of a line or the
+// end: logs that all begin with the same header line, and a file that was truncated and has
+// grown again, differ there.
 func (t *tail) fit(m event.Mark) int {
-	if size, _ := t.stat(); size < m.Offset {
+	size, _ := t.stat()
+	if size < m.Offset {
 		return alien
+	}
+	var before [1]byte
+	if size > m.Offset && m.Offset > 0 {
+		if n, err := pread(t.fd, before[:], m.Offset-1); err != nil || n == 0 || before[0] != '\n' {
+			return alien
+		}
 	}
 	hash, n, err := firstLine(t.fd)
 	switch {
@@ -50,13 +59,7 @@ func (s *FileSource) begin(f *follower, t *tail) []*tail {
 			return chain
 		}
 	}
-	for _, g := range s.followers {
-		if g != f && g.marked && t.fit(g.mark) == same {
-			s.start(t, g.mark.Offset)
-			return nil
-		}
-	}
-	s.start(t, 0)
+	s.fresh(f, t)
 	if s.started {
 		return nil
 	}
@@ -72,16 +75,28 @@ func (s *FileSource) history(f *follower) []*tail {
 		}
 		if t, err := openTail(sib.path); err == nil {
 			s.hold(t, f)
-			s.start(t, 0)
+			s.fresh(f, t)
 			chain = append(chain, t)
 		}
 	}
 	return chain
 }
 
-// start sets a file to at, or behind what is too old.
+// fresh begins a file that f's mark does not mean. Another path's may: then it was renamed to
+// this one, or both are names of one file.
+func (s *FileSource) fresh(f *follower, t *tail) {
+	for _, g := range s.followers {
+		if g != f && g.marked && g.mark.Inode == t.id.ino && t.fit(g.mark) == same {
+			s.start(t, g.mark.Offset)
+			return
+		}
+	}
+	s.start(t, 0)
+}
+
+// start sets a file to at, or behind what is too old. What comes while we run is never too old.
 func (s *FileSource) start(t *tail, at int64) {
-	if s.o.TooOld != nil {
+	if s.o.TooOld != nil && !s.started {
 		at = t.bisect(at, s.o.TooOld)
 	}
 	if t.seek(at) != nil {
@@ -107,7 +122,7 @@ func (s *FileSource) resume(f *follower, t *tail) ([]*tail, bool) {
 	if old == nil {
 		return nil, false
 	}
-	s.start(t, 0)
+	s.fresh(f, t)
 	return s.from(f, old), true
 }
 
@@ -174,6 +189,7 @@ func (s *FileSource) between(f *follower, old *tail) []*tail {
 			continue // gone since, compressed most likely
 		}
 		s.hold(t, f)
+		s.fresh(f, t)
 		chain = append(chain, t)
 	}
 	return chain
@@ -189,7 +205,7 @@ type sibling struct {
 }
 
 // siblings lists the regular files beside the log, and beside the log's real file if it is a
-// link, the oldest first. Compressed ones are left out.
+// link, the oldest first.
 func siblings(path string) []sibling {
 	var list []sibling
 	dirs := []string{path}
@@ -204,7 +220,7 @@ func siblings(path string) []sibling {
 		for _, e := range entries {
 			full := filepath.Join(filepath.Dir(live), e.Name())
 			fi, err := os.Lstat(full)
-			if err != nil || full == live || !fi.Mode().IsRegular() || compressed(e.Name()) {
+			if err != nil || full == live || !fi.Mode().IsRegular() {
 				continue
 			}
 			suffix, ok := rotated(filepath.Base(live), e.Name())

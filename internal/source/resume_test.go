@@ -22,6 +22,11 @@ func TestResume(t *testing.T) {
 			rename(t, p, p+".1")
 			write(t, p, "three\n")
 		}, []string{"two", "three"}},
+		{"renamed, the same lines in the new one", func(t *testing.T, p string) {
+			write(t, p, "two\n")
+			rename(t, p, p+".1")
+			write(t, p, "zero\none\nnew\n")
+		}, []string{"two", "zero", "one", "new"}},
 		{"renamed with date", func(t *testing.T, p string) {
 			write(t, p, "two\nno newline")
 			rename(t, p, p+"-20260101")
@@ -74,6 +79,16 @@ func TestResume(t *testing.T) {
 			}
 			write(t, p, "a\n")
 		}, []string{"a"}},
+		{"truncated and outgrown, the same header", func(t *testing.T, p string) {
+			if err := os.Truncate(p, 0); err != nil {
+				t.Fatal(err)
+			}
+			write(t, p, "zero\nlonger than before\n")
+		}, []string{"zero", "longer than before"}},
+		{"old one compressed, the same header", func(t *testing.T, p string) {
+			write(t, p+".new", "zero\nlonger than before\n")
+			rename(t, p+".new", p)
+		}, []string{"zero", "longer than before"}},
 		{"a lookalike beside it", func(t *testing.T, p string) {
 			copyFile(t, p, p+".1")
 			write(t, p+".1", "not ours\n")
@@ -135,6 +150,26 @@ func TestResumeAfterLinkMoved(t *testing.T) {
 	f.open()
 	f.want("one 2", "two 1")
 	f.nothingElse(p)
+}
+
+// The link was read under its own name; now its former and its new target have marks as well.
+func TestResumeWithAliases(t *testing.T) {
+	dir := t.TempDir()
+	a, b, c := filepath.Join(dir, "a.log"), filepath.Join(dir, "b.log"), filepath.Join(dir, "current.log")
+	write(t, a, "a 1\n")
+	link(t, "a.log", c)
+	f := start(t, FileOptions{Patterns: []string{c}})
+	f.want("a 1")
+	f.stop()
+	f.o.Patterns = []string{filepath.Join(dir, "*.log")}
+	write(t, b, "b 1\n")
+	f.open()
+	f.want("b 1")
+	f.stop()
+	link(t, "b.log", c)
+	f.open()
+	f.nothingElse(b)
+	f.nothingElse(a)
 }
 
 // Each file of a glob has its own mark.
@@ -242,7 +277,7 @@ func TestTooOldUnknown(t *testing.T) {
 // For every place where old lines end, bisection begins at a line, before the first recent one
 // and not far from it.
 func TestBisect(t *testing.T) {
-	const n, width = 20000, 20
+	const n, width = 20000, 23
 	p := logPath(t)
 	write(t, p, strings.Repeat(strings.Repeat(".", width-1)+"\n", n))
 	tl, err := openTail(p)
@@ -317,6 +352,7 @@ func TestMarkFits(t *testing.T) {
 		{"its own", event.Mark{Inode: ino, Hash: hash, Offset: 13}, same},
 		{"another inode", event.Mark{Inode: ino + 1, Hash: hash, Offset: 6}, alike},
 		{"another first line", event.Mark{Inode: ino, Hash: hashOf([]byte("x\n")), Offset: 6}, alien},
+		{"in the middle of a line", event.Mark{Inode: ino, Hash: hash, Offset: 7}, alien},
 		{"too short", event.Mark{Inode: ino, Hash: hash, Offset: 14}, alien},
 		{"first line was not complete", event.Mark{Inode: ino}, same},
 		{"no hash, and behind the first line", event.Mark{Inode: ino, Offset: 13}, alien},

@@ -71,6 +71,56 @@ func TestLateWriter(t *testing.T) {
 	})
 }
 
+// As long as the new file is empty the mark stays with the old one, whose writer may go on
+// while gaol is down.
+func TestLateWriterWhileDown(t *testing.T) {
+	modes(t, func(t *testing.T, polling bool) {
+		p := logPath(t)
+		w := writer(t, p)
+		add(t, w, "old 1\n")
+		f := start(t, FileOptions{Patterns: []string{p}, Polling: polling})
+		f.want("old 1")
+		rename(t, p, p+".1")
+		write(t, p, "")
+		add(t, w, "old 2\n")
+		f.want("old 2")
+		f.drain()
+		f.stop()
+		add(t, w, "late\n")
+		write(t, p, "new 1\n")
+		f.open()
+		f.want("late", "new 1")
+		f.nothingElse(p)
+	})
+}
+
+func TestMovedAwayAndBack(t *testing.T) {
+	modes(t, func(t *testing.T, polling bool) {
+		p := logPath(t)
+		w := writer(t, p)
+		add(t, w, "one\n")
+		f := start(t, FileOptions{Patterns: []string{p}, Polling: polling})
+		f.want("one")
+		rename(t, p, p+".aside")
+		write(t, p, "two\n")
+		f.want("two")
+		rename(t, p+".aside", p)
+		add(t, w, "three\n")
+		f.want("three")
+		rename(t, p, p+".aside")
+		write(t, p, "")
+		f.look()
+		rename(t, p+".aside", p)
+		f.look()
+		add(t, w, "four\n")
+		f.want("four")
+		rename(t, p, p+".1")
+		write(t, p, "five\n")
+		f.want("five")
+		f.nothingElse(p)
+	})
+}
+
 func TestDeleteAndCreate(t *testing.T) {
 	modes(t, func(t *testing.T, polling bool) {
 		p := logPath(t)

@@ -31,10 +31,8 @@ func (s *FileSource) scan(now time.Time) {
 	s.publish()
 }
 
-// expand gives the followers of all paths that exist, those with a mark first: so a renamed
-// file that matches the glob as well is found by the mark of its log before it is taken for a
-// new one. Rotated names of paths that are followed anyway are no logs of their own: what they
-// hold is read as part of the live path.
+// expand gives the followers of all paths that exist. Rotated names of paths that are followed
+// anyway are no logs of their own: what they hold is read as part of the live path.
 func (s *FileSource) expand() []*follower {
 	fd := finder{look: s.watchDir}
 	if s.notify != nil {
@@ -62,9 +60,7 @@ func (s *FileSource) expand() []*follower {
 			list = append(list, f)
 		}
 	}
-	slices.SortFunc(list, func(a, b *follower) int {
-		return cmp.Or(cmp.Compare(order(a), order(b)), cmp.Compare(a.path, b.path))
-	})
+	slices.SortFunc(list, func(a, b *follower) int { return cmp.Compare(a.path, b.path) })
 	return list
 }
 
@@ -98,19 +94,12 @@ func (s *FileSource) recall(found []string) {
 	}
 }
 
-func order(f *follower) int {
-	if f.marked {
-		return 0
-	}
-	return 1
-}
-
 func (s *FileSource) watchDir(dir, name string) {
 	if s.notify == nil {
 		return
 	}
 	if err := s.notify.watchDir(dir, name); err != nil && !gone(err) {
-		s.every = s.o.PollEvery
+		s.pollToo()
 		s.trouble(dir, fmt.Errorf("%w; looking every %s as well", err, s.every))
 	}
 }

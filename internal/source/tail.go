@@ -44,13 +44,9 @@ type tail struct {
 	hash string // of the first line; empty while it is not complete
 }
 
-// openTail opens a regular file. Anything else is refused before it is opened, because
-// opening a FIFO or a device has effects; O_NONBLOCK is for the file that changes its kind in
-// between.
+// openTail opens a regular file. The caller has looked that it is one; O_NONBLOCK is for a FIFO
+// that took its place since, on which open would wait for a writer.
 func openTail(path string) (*tail, error) {
-	if err := regular(path); err != nil {
-		return nil, err
-	}
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
