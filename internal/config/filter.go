@@ -48,6 +48,7 @@ func (l *loader) filter(d *doc, s *spec, logtype string, viaJail bool) (*filterR
 		params["logtype"] = text(logtype, s.pos)
 	}
 	f := &filterReader{parts: newParts(d, params, viaJail)}
+	f.parts.skip = f.parts.hasVariant
 	f.spec = FilterSpec{Name: s.name, Files: d.files, Params: map[string]string{}, given: map[string]bool{}}
 	for k, v := range params {
 		f.spec.Params[k] = v.Text()

@@ -12,24 +12,35 @@ const maxDepth = 10
 // with a capital letter cannot be reached by %(section/key)s (§1.3).
 type lookup func(name string) (Value, bool)
 
+// maxRefs is how many references one value may resolve in all: ten keys that each name the next
+// one ten times would otherwise keep gaol busy for years.
+const maxRefs = 10000
+
+// expander is one interpolation.
+type expander struct {
+	get  lookup
+	refs int
+}
+
 // interpolate replaces %(name)s by the interpolated text of name and %% by % (§1.3). The error
 // names the line the bad reference stands in, which may be another file's.
 func interpolate(v Value, get lookup) (Value, error) {
-	return interpolateAt(v, get, 1, nil)
+	e := expander{get: get}
+	return e.value(v, nil)
 }
 
-func interpolateAt(v Value, get lookup, depth int, via []string) (Value, error) {
+func (e *expander) value(v Value, via []string) (Value, error) {
 	w := weave{}
 	for _, l := range v.Lines {
 		w.newline(l.Pos)
-		if err := interpolateLine(&w, l, get, depth, via); err != nil {
+		if err := e.line(&w, l, via); err != nil {
 			return Value{}, err
 		}
 	}
 	return Value{w.lines}, nil
 }
 
-func interpolateLine(w *weave, l Line, get lookup, depth int, via []string) error {
+func (e *expander) line(w *weave, l Line, via []string) error {
 	rest := l.Text
 	for {
 		before, after, found := strings.Cut(rest, "%")
@@ -47,24 +58,24 @@ func interpolateLine(w *weave, l Line, get lookup, depth int, via []string) erro
 			return fault(l.Pos, "write %% for a percent sign, %(name)s for the value of name",
 				"stray %% in %s; a %% is followed by %%%% or by (name)s", quote(l.Text))
 		}
-		name := strings.ToLower(after[1:end])
-		if err := spliceRef(w, l, name, get, depth, via); err != nil {
+		if err := e.ref(w, l, strings.ToLower(after[1:end]), via); err != nil {
 			return err
 		}
 		rest = after[end+2:]
 	}
 }
 
-func spliceRef(w *weave, l Line, name string, get lookup, depth int, via []string) error {
+// ref splices in what name stands for; via is the names on the way to it.
+func (e *expander) ref(w *weave, l Line, name string, via []string) error {
 	chain := append(via[:len(via):len(via)], name)
-	if depth > maxDepth {
+	if e.refs++; len(via) >= maxDepth || e.refs > maxRefs {
 		return tooDeep(l.Pos, chain)
 	}
-	raw, ok := get(name)
+	raw, ok := e.get(name)
 	if !ok {
 		return noValue(l.Pos, name)
 	}
-	inner, err := interpolateAt(raw, get, depth+1, chain)
+	inner, err := e.value(raw, chain)
 	if err != nil {
 		return err
 	}

@@ -98,3 +98,16 @@ func TestMissingDirectory(t *testing.T) {
 		t.Errorf("problems %v, jails %v", problems, c.Jails)
 	}
 }
+
+// Ten keys that each name the next one ten times: ten thousand million references.
+func TestReferencesAreBounded(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("[a]\nenabled = true\nlogpath = %(k0)s\nk9 = x\n")
+	for i := range 9 {
+		fmt.Fprintf(&b, "k%d = %s\n", i, strings.Repeat(fmt.Sprintf("%%(k%d)s", i+1), 10))
+	}
+	c, problems := Load(LoadOptions{Dir: smallTree(t, map[string]string{"jail.conf": b.String()})})
+	if len(problems) == 0 || !jailOf(t, c, "a").Broken {
+		t.Errorf("problems %v", problems)
+	}
+}

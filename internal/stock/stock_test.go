@@ -158,6 +158,30 @@ func TestSSHDFindsAttackersAndNobodyElse(t *testing.T) {
 	}
 }
 
+func TestRecidiveCountsBansOfOtherJailsOnly(t *testing.T) {
+	program, dir := regexProgram(t), written(t)
+	const lines = `2026-01-02 03:04:05,678 fail2ban.actions        [42]: NOTICE  [sshd] Ban 192.0.2.1
+2026-01-02 03:04:05,678 fail2ban.actions        [42]: NOTICE  [sshd] Ban 2001:db8::2
+Jan  2 03:04:05 host fail2ban.actions[42]: NOTICE [sshd] Ban 192.0.2.3
+Jan  2 03:04:05 host gaol[42]: 2026-01-02 03:04:05,678 fail2ban.actions        [42]: NOTICE  [sshd] Ban 192.0.2.4
+2026-01-02 03:04:05,678 fail2ban.actions        [42]: NOTICE  [recidive] Ban 198.51.100.1
+2026-01-02 03:04:05,678 fail2ban.actions        [42]: NOTICE  [sshd] Restore Ban 198.51.100.2
+2026-01-02 03:04:05,678 fail2ban.actions        [42]: NOTICE  [sshd] Unban 198.51.100.3
+2026-01-02 03:04:05,678 fail2ban.filter         [42]: INFO    [sshd] Found 198.51.100.4 - 2026-01-02 03:04:05
+2026-01-02 03:04:05,678 fail2ban.actions        [42]: ERROR   "x [sshd] Ban 203.0.113.1"
+2026-01-02 03:04:05,678 fail2ban.actions        [42]: ERROR   [sshd] user "NOTICE  [sshd] Ban 203.0.113.2
+Jan  2 03:04:05 host sshd[1]: Invalid user gaol[42]: NOTICE  [sshd] Ban 203.0.113.3
+`
+	log := filepath.Join(t.TempDir(), "fail2ban.log")
+	if err := os.WriteFile(log, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), program, "-c", dir, "-o", "<ip>", log, "recidive").CombinedOutput()
+	if got := strings.Join(strings.Fields(string(out)), " "); err != nil || got != "192.0.2.1 2001:db8::2 192.0.2.3 192.0.2.4" {
+		t.Errorf("found %s, %v", got, err)
+	}
+}
+
 func TestTreeIsWhole(t *testing.T) {
 	for _, name := range []string{"jail.conf", "fail2ban.conf", "gaol.conf", "paths-common.conf", "filter.d/common.conf",
 		"filter.d/sshd.conf", "filter.d/recidive.conf", "action.d/gaol.conf"} {
