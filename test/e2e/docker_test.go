@@ -65,9 +65,7 @@ func (d *docker) close() {
 		_ = d.daemon.wait(20 * time.Second)
 	}
 	groups, _ := filepath.Glob("/sys/fs/cgroup/*/" + d.group)
-	for _, g := range append(groups, "/sys/fs/cgroup/"+d.group) {
-		removeCgroup(g)
-	}
+	removeCgroups(append(groups, "/sys/fs/cgroup/"+d.group))
 	_ = os.RemoveAll(d.dir)
 }
 

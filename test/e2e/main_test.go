@@ -100,6 +100,20 @@ func sweep() {
 	}
 }
 
+// removeCgroups removes control groups whose last processes are just ending: the kernel takes
+// them out of the group a little after they can be waited for, and gives no event in version 1.
+func removeCgroups(paths []string) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(5 * time.Second); len(paths) > 0 && time.Now().Before(end); <-tick.C {
+		paths = slices.DeleteFunc(paths, func(p string) bool {
+			removeCgroup(p)
+			_, err := os.Stat(p)
+			return err != nil
+		})
+	}
+}
+
 // removeCgroup removes an empty control group and those below it; it cannot hurt one in use.
 func removeCgroup(path string) {
 	below, _ := os.ReadDir(path)
