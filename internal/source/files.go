@@ -72,9 +72,8 @@ const (
 // Two paths of the same file (hard links, links, rotated names that match the glob) are read
 // once, under the path that had it first.
 type FileSource struct {
-	o       FileOptions
-	now     func() time.Time
-	lateFor time.Duration
+	o   FileOptions
+	now func() time.Time
 
 	mu        sync.Mutex // everything below; held by Next, so Close wakes Next before it takes it
 	notify    *notify    // nil: polling only
@@ -123,7 +122,7 @@ func newFiles(o FileOptions) (*FileSource, error) {
 		}
 	}
 	s := &FileSource{
-		o: o, now: time.Now, lateFor: lateFor, buf: make([]byte, ReadSize), stale: true, every: o.PollEvery,
+		o: o, now: time.Now, buf: make([]byte, ReadSize), stale: true, every: o.PollEvery,
 		followers: map[string]*follower{}, held: map[fileID]*tail{}, watches: map[int]*tail{}, matched: map[string]bool{},
 		told: map[string]string{}, done: make(chan struct{}),
 	}

@@ -20,7 +20,7 @@ type follower struct {
 	marked bool // mark says something
 	ended  bool // End was handed out, and nothing since
 	ready  bool
-	seen   time.Time // when the path was last there
+	seen   time.Time // when the path was last there, or gave a line
 	waits  bool      // another follower holds the file that the path names
 }
 
@@ -55,6 +55,7 @@ func (s *FileSource) step(f *follower, now time.Time) (event.Batch, bool) {
 		s.due = now.Add(min(s.every, s.o.PollEvery))
 		return event.Batch{}, false
 	case len(c.lines) > 0:
+		f.seen = now
 		f.ready = more || !c.end
 		return f.batch(c, c.end && !more)
 	case !c.end: // in the middle of a line without end
@@ -115,7 +116,7 @@ func (s *FileSource) readLate(f *follower, now time.Time) chunk {
 
 // expire lets go of files that nobody will write to any more.
 func (s *FileSource) expire(f *follower, now time.Time) {
-	for len(f.late) > 0 && now.Sub(f.late[0].left) > s.lateFor {
+	for len(f.late) > 0 && now.Sub(f.late[0].left) > lateFor {
 		if c := f.late[0].flush(now); len(c.lines) > 0 {
 			b, _ := f.batch(c, f.ended)
 			s.pending = append(s.pending, b)

@@ -201,7 +201,7 @@ func (s *FileSource) release(f *follower, now time.Time) {
 		return
 	}
 	t := f.queue[0]
-	if _, named := t.stat(); named || t.unread() || now.Sub(f.seen) <= s.lateFor {
+	if _, named := t.stat(); named || t.unread() || now.Sub(f.seen) <= lateFor {
 		return
 	}
 	if c := t.flush(now); len(c.lines) > 0 {
