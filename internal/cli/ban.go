@@ -26,7 +26,7 @@ func banCommand() *cobra.Command {
 		Example: "  gaol ban sshd 203.0.113.66\n" +
 			"  gaol ban sshd 203.0.113.0/24 --for 1d --reason 'scans since Monday'\n" +
 			"  gaol ban sshd 2001:db8::66 --for -1",
-		Args: cobra.ExactArgs(2),
+		Args: needs("JAIL", "ADDR|PREFIX"),
 		RunE: func(c *cobra.Command, args []string) error {
 			d, err := readSpan(span)
 			if err != nil {

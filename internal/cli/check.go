@@ -35,7 +35,7 @@ func checkCommand() *cobra.Command {
 			"would not bite. Exit status: 0 without errors, 1 with errors (with --strict also with\n" +
 			"warnings).",
 		Example: "  gaol check -c /etc/fail2ban --strict",
-		Args:    cobra.NoArgs,
+		Args:    needs(),
 		RunE:    func(c *cobra.Command, _ []string) error { return check(c.Context(), f, c.OutOrStdout()) },
 	}
 	f.add(c)

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
 
 	"gaol/internal/engine"
 )
@@ -31,4 +34,18 @@ func printError(errw io.Writer, err error) int {
 		fmt.Fprintf(errw, "gaol: hint: %s\n", h.Hinted())
 	}
 	return 1
+}
+
+// needs refuses a command line without exactly these arguments, in words that say which.
+func needs(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		what := "takes no arguments"
+		if len(names) > 0 {
+			what = "takes " + strings.Join(names, " and ")
+		}
+		return withHint(fmt.Errorf("%s %s, got %d", c.CommandPath(), what, len(args)), "see "+c.CommandPath()+" --help")
+	}
 }

@@ -2,6 +2,7 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"path/filepath"
 
@@ -38,15 +39,28 @@ func rootCommand() *cobra.Command {
 			"ports to those clients, in the kernel. It reads fail2ban's configuration unchanged.",
 		Example: "  gaol check -c /etc/fail2ban\n" +
 			"  gaol run -c /etc/fail2ban",
-		Args:          cobra.NoArgs,
+		Args:          knownCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(runCommand(), checkCommand(), testCommand())
 	root.AddCommand(clientCommands(version, dropTable)...)
 	return root
+}
+
+// knownCommand refuses a word that is no subcommand.
+func knownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "gaol --help lists the commands"
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean: gaol " + near[0]
+	}
+	return withHint(fmt.Errorf("gaol has no command %q", args[0]), hint)
 }
 
 // dropTable deletes gaol's table without a daemon.

@@ -21,7 +21,7 @@ func panicCommand(drop func() error) *cobra.Command {
 			"not the daemon runs or answers. Rules that actions of action.d made are not touched. A\n" +
 			"daemon that runs puts its bans back: stop it first, or right after.",
 		Example: "  gaol panic && gaol stop",
-		Args:    cobra.NoArgs,
+		Args:    needs(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := drop(); err != nil {
 				return fmt.Errorf("delete gaol's firewall table: %w", err)

@@ -18,7 +18,7 @@ func reloadCommand() *cobra.Command {
 			"running as it was. Bans and read positions are kept. Prints what is wrong, with file\n" +
 			"and line.",
 		Example: "  gaol check && gaol reload",
-		Args:    cobra.NoArgs,
+		Args:    needs(),
 		RunE:    func(c *cobra.Command, _ []string) error { return reload(c, &f) },
 	}
 	f.add(c)

@@ -54,7 +54,7 @@ func runCommand() *cobra.Command {
 			"stop and end by themselves; `gaol stop --unban` lifts them.",
 		Example: "  gaol run -c /etc/fail2ban\n" +
 			"  gaol run --dry-run",
-		Args: cobra.NoArgs,
+		Args: needs(),
 		RunE: func(c *cobra.Command, _ []string) error { return runDaemon(c, f) },
 	}
 	f.add(c)

@@ -128,6 +128,9 @@ func printJail(out io.Writer, j event.JailStatus) error {
 		[]string{"lines", readLines(j)},
 		[]string{"failed", fmt.Sprintf("%d now, %d since the start", j.CurrentlyFailed, j.TotalFailed)},
 		[]string{"banned", fmt.Sprintf("%d now, %d since the start", j.CurrentlyBanned, j.TotalBanned)})
+	if j.Packets != nil {
+		rows = append(rows, []string{"dropped", fmt.Sprintf("%s of banned clients", plural(int(*j.Packets), "packet"))})
+	}
 	if err := table(out, rows); err != nil || len(j.Bans) == 0 {
 		return err
 	}

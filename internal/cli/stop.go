@@ -24,7 +24,7 @@ func stopCommand() *cobra.Command {
 			"them. The actions of action.d take their rules down either way, as in fail2ban.",
 		Example: "  gaol stop\n" +
 			"  gaol stop --unban",
-		Args: cobra.NoArgs,
+		Args: needs(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := f.client().StopAndWait(c.Context(), control.Stop{Unban: unban}, stopLimit); err != nil {
 				return err

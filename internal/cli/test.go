@@ -33,7 +33,7 @@ func testCommand() *cobra.Command {
 			"lines' age. LOG is a file or one line of a log, FILTER a filter's name with its\n" +
 			"parameters, the path of a filter file, or a failregex.",
 		Example: "  gaol test /var/log/auth.log 'sshd[mode=aggressive]'",
-		Args:    cobra.ExactArgs(2),
+		Args:    needs("LOG", "FILTER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.log, o.filter = args[0], args[1]
 			return runTest(o, cmd.OutOrStdout())

@@ -15,7 +15,7 @@ func versionCommand(version string) *cobra.Command {
 		Short:   "Print gaol's version",
 		Long:    "Prints the version of this binary. `gaol status` shows that of the daemon that runs.",
 		Example: "  gaol version --json",
-		Args:    cobra.NoArgs,
+		Args:    needs(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if f.json {
 				return printJSON(c.OutOrStdout(), struct {

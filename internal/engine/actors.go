@@ -90,7 +90,18 @@ func (as *actors) recover(intents []event.Intent, inForce map[string]bool) {
 	}
 }
 
-func (as *actors) start(a *actor) { as.add(a, false, "start", a.Start) }
+// follow takes over from the actors before, on reload: those that are gone flush and stop,
+// new ones start; the restored bans go to all.
+func (as *actors) follow(before *actors, gone []*actor) {
+	for _, a := range gone {
+		before.end(a)
+	}
+	for _, a := range as.all {
+		if !slices.Contains(before.all, a) {
+			as.add(a, false, "start", a.Start)
+		}
+	}
+}
 
 func (as *actors) ban(b event.Ban, restored bool) {
 	for _, a := range as.all {

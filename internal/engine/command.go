@@ -56,6 +56,7 @@ func (e *engine) status(c control.Status) (control.Reply, error) {
 	if s.Config == "" {
 		s.Config = "embedded"
 	}
+	hits := e.hits()
 	for _, w := range e.running() {
 		name := w.conf.Name
 		if c.Jail == "" || c.Jail == name {
@@ -63,6 +64,9 @@ func (e *engine) status(c control.Status) (control.Reply, error) {
 			w.call(func() { one = w.status() })
 			if why := broken[name]; why != "" {
 				one.Problem = why
+			}
+			if n, ok := hits[name]; ok {
+				one.Packets = &n
 			}
 			s.Jails = append(s.Jails, one)
 		}
@@ -77,6 +81,19 @@ func (e *engine) status(c control.Status) (control.Reply, error) {
 		return control.Reply{}, e.noJail(c.Jail)
 	}
 	return control.Reply{Status: &s}, nil
+}
+
+// hits is how many packets the native rules of each jail dropped, where the backend counts.
+func (e *engine) hits() map[string]uint64 {
+	counter, ok := e.fw.(interface{ Hits() (map[string]uint64, error) })
+	if !ok {
+		return nil
+	}
+	hits, err := counter.Hits()
+	if err != nil {
+		e.log.Warn("read the counters of the firewall", "error", err)
+	}
+	return hits
 }
 
 // status is the jail as viewers see it; for the worker's goroutine.
@@ -114,6 +131,10 @@ func (e *engine) ban(c control.Ban) (control.Reply, error) {
 	b.ID, b.Kind = host.ParseID(c.ID)
 	if b.Kind == event.Address {
 		b.IP = b.ID
+	}
+	if b.Kind == event.Raw && len(w.queue.all) == 0 {
+		return control.Reply{}, &control.Error{Fault: control.Invalid, Msg: fmt.Sprintf("%q is no address and no network", c.ID),
+			Hint: "gaol ban " + c.Jail + " 192.0.2.1, or 192.0.2.0/24"}
 	}
 	var reply control.Reply
 	var err error

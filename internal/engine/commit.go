@@ -9,9 +9,8 @@ import (
 // committer writes the changes of all jails to the store, as many as wait in one
 // transaction: with fifty jails under attack, one write to disk serves them all.
 type committer struct {
-	store  *store.Store
-	queue  chan commitRequest
-	failed func(error)
+	store *store.Store
+	queue chan commitRequest
 }
 
 type commitRequest struct {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"slices"
@@ -19,8 +20,8 @@ const statusRequest = "\x80\x02]X\x06\x00\x00\x00statusa.<F2B_END_COMMAND>"
 // would count, ban and lift each other's addresses.
 //
 // socket is fail2ban's socket path. No error and no names: nobody answers there.
-func otherFail2ban(socket string, jails []string) (pid int, common []string, err error) {
-	conn, err := net.DialTimeout("unix", socket, time.Second)
+func otherFail2ban(ctx context.Context, socket string, jails []string) (pid int, common []string, err error) {
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", socket)
 	if err != nil {
 		return 0, nil, nil // no file, or a stale one: nobody is there
 	}

@@ -155,7 +155,7 @@ func (e *engine) lookAround(*cleanups) error {
 	for _, j := range e.conf.Jails {
 		names = append(names, j.Name)
 	}
-	pid, common, err := otherFail2ban(e.conf.Global.Socket, names)
+	pid, common, err := otherFail2ban(e.ctx, e.conf.Global.Socket, names)
 	if err != nil {
 		e.log.Warn("a fail2ban seems to run", "pid", pid, "error", err)
 		return nil

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -86,9 +87,7 @@ func (r *running) start() {
 	}
 	r.e = e
 	go func() {
-		err := e.serve()
-		closeAll()
-		r.ended <- err
+		r.ended <- errors.Join(e.serve(), closeAll())
 	}()
 	r.t.Cleanup(r.end)
 	r.wait("watches " + r.log)
@@ -191,7 +190,8 @@ func TestIgnoredAndOwnAddressesAreSpared(t *testing.T) {
 		t.Errorf("firewall holds %v", got)
 	}
 	_, err := r.e.Do(t.Context(), control.Ban{Jail: "sshd", ID: "127.0.0.1"})
-	if e, ok := err.(*control.Error); !ok || e.Fault != control.Refused {
+	var e *control.Error
+	if !errors.As(err, &e) || e.Fault != control.Refused {
 		t.Errorf("banning loopback by hand: %v", err)
 	}
 }

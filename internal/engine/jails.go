@@ -114,9 +114,7 @@ func (e *engine) launch(w *worker, before *worker, kernel []firewall.Element, in
 	if before == nil {
 		w.queue.recover(intentsOf(intents, name), inForce(state.Bans, e.o.Now()))
 	} else {
-		for _, a := range gone {
-			old.end(a)
-		}
+		w.queue.follow(old, gone)
 	}
 	w.restore(state, kernel)
 	w.announce()

@@ -35,6 +35,7 @@ type JailStatus struct {
 	TotalFailed     uint64         `json:"total_failed"`
 	CurrentlyBanned int            `json:"currently_banned"`
 	TotalBanned     uint64         `json:"total_banned"`
+	Packets         *uint64        `json:"packets,omitempty"` // dropped by the native rules since they were laid; nil: not known
 	Bans            []Ban          `json:"bans"`
 }
 
