@@ -31,7 +31,7 @@ fuzz:     ## the regex oracle and the fuzz targets with a fresh seed
 	@scripts/packages test
 	@scripts/fuzz
 
-demo:     ## the jump host story in a terminal, in namespaces it makes and removes
+demo: build ## the jump host story in a terminal, in namespaces it makes and removes
 	@scripts/packages test
 	@scripts/demo
 

@@ -85,7 +85,9 @@ func (e *engine) status(c control.Status) (control.Reply, error) {
 
 // hits is how many packets the native rules of each jail dropped, where the backend counts.
 func (e *engine) hits() map[string]uint64 {
-	counter, ok := e.fw.(interface{ Hits() (map[string]uint64, error) })
+	counter, ok := e.fw.(interface {
+		Hits() (map[string]uint64, error)
+	})
 	if !ok {
 		return nil
 	}
