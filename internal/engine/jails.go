@@ -69,7 +69,9 @@ func (e *engine) planAll(c *config.Config) []*plan {
 			e.breakJail(j.Name, err)
 			continue
 		}
+		e.mu.Lock()
 		delete(e.broken, j.Name)
+		e.mu.Unlock()
 		plans = append(plans, p)
 	}
 	return plans
