@@ -194,7 +194,15 @@ func TestMemoryIsBounded(t *testing.T) {
 	if most*longLine/8 > 2<<20 {
 		t.Errorf("%d planes are more than Memory's comment says", most)
 	}
-	re, err := Compile(strings.Repeat(`(?:a|b?)*`, 3000), Options{})
+	re, err := Compile(`^(?:(a)|(\S)|(.))*!`, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mem Memory
+	if _, _ = re.Search(&mem, line+"!"); cap(mem.stack)*16 > 1<<20 {
+		t.Errorf("a stack of %d frames is kept", cap(mem.stack))
+	}
+	re, err = Compile(strings.Repeat(`(?:a|b?)*`, 3000), Options{})
 	if err != nil || re.prog.planes > maxPlanes || !re.Bounded() {
 		t.Errorf("%v: %d planes, bounded %v", err, re.prog.planes, re.Bounded())
 	}

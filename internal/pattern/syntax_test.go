@@ -7,7 +7,8 @@ import "testing"
 func TestTraps(t *testing.T) {
 	o := newOracle(t)
 	texts := []string{"", "a", "aab", "abab", "ab\n", "ab\nab", "foo ab: x", "K\u212ak s\u017fS", "\u0130iI\u0131", "\u00dfss\u1e9e", "x\u00b5\u03bc",
-		"\x1c\x1d\u0085\u00a0 ", "\u0661\u00b2\u203f\u0301", "aXbXc", "key=aa bb aa", "((x))", "\u00e9t\u00e9", "a.b-c]", "aaaaaaaaaaaa", "abcabcabd", "12:34:56"}
+		"\x1c\x1d\u0085\u00a0 ", "\u0661\u00b2\u203f\u0301", "aXbXc", "key=aa bb aa", "((x))", "\u00e9t\u00e9", "a.b-c]", "aaaaaaaaaaaa", "abcabcabd", "12:34:56",
+		"abc", "aabdc", "baaac", "x\nab", "\n\nab\n"}
 	var c comparison
 	for _, expr := range traps {
 		for _, r := range []request{{Expr: expr}, {Expr: expr, Multiline: true}, {Expr: expr, IgnoreCase: true}} {
@@ -44,6 +45,9 @@ var traps = []string{
 	// atomic, possessive
 	`(?>a*)b`, `(?>a|ab)c`, `(?>a*)a`, `a*+a`, `a++b`, `a?+a`, `(?:a|ab){2}+`, `(?:ab|a)++b`, `(a|b*)*+`, `(|a)++`, `((|a))*+b`, `(a?){3}+`, `(?:|a){2,}+`,
 	`(?:ab){1,2}+a`, `(?>(a)|b)*c`, `(?:(?>a*)b)*$`, `(?>(?:|a)b?)b`, `a{1,2}+a`, `(?>(?>a*)b|a)+`, `(?=(?>a*)b)a`, `(?>(?=a*b)a)+`, `(?:a|b)*+$`,
+	// what the memo must not confuse: the same state reached on two ways
+	`(?:(a)b|ab)(?=(c))(?(1)x|c)`, `(?>a*b|abd)c`, `(?:ba|b)a*+aaac`, `(?>(?:a|ab))c|(?>abc?)`, `(?:a|(?>a)b)*c`,
+	`(?>(?:|a)b?)c`, `(?>a?)(?:ab)?c`, `(.*)([^a])`, `(.*)(.)`, `(.*)(\W|\w)`, `(.{1,3})([^b])`, `(.*?)([^t])$`,
 	// flags
 	`(?i)k+`, `(?i)s+`, `(?i)[k]+`, `(?i)[^k]+`, `(?i)i+`, `(?i)\u0130`, `(?i)ß`, `(?i)µ`, `(?i)[a-z]+`, `(?i)[A-Z]+`, `(?ai)k+`, `(?ai)[j-l]+`, `(?i:A)b`,
 	`(?-i:a)B`, `(?x) a  b # c`, `(?x)a\ b`, `(?x: a b )c`, `(?x)a #`, `(?x)[a b]`, `(?x)a {2}`, `(?s:.)$`, `(?m:^ab$)`, `(?m)^b?`, `(?#x)a`, `(?#x)(?i)A`,
