@@ -130,7 +130,7 @@ func (r *regexRun) reportDates() {
 func (r *regexRun) reportLines(title string, lines []string, count int, wanted, all bool) {
 	switch {
 	case !wanted || count == 0:
-	case count >= manyLines && !all:
+	case count >= r.many() && !all:
 		lower := strings.ToLower(title)
 		r.say("%s line(s): too many to print.  Use --print-all-%s to print all %d lines\n", title, lower, count)
 	default:

@@ -41,10 +41,17 @@ type regexHits struct {
 	failures []string // "IP  time"
 }
 
-// Lists of this many lines are not printed unless asked for.
+// Lists of this many lines are not printed unless asked for. fail2ban-regex takes -L for it too.
 const manyLines = 20
 
-func runRegex(a *regexArgs, out, errw io.Writer) error {
+func (r *regexRun) many() int {
+	if r.args.maxlines > 0 {
+		return r.args.maxlines
+	}
+	return manyLines
+}
+
+func runRegex(a *regexArgs, out io.Writer) error {
 	started := time.Now()
 	if strings.HasPrefix(a.log, "systemd-journal") {
 		return errors.New("gaol does not read the journal here: try  journalctl -o short-iso SYSLOG_IDENTIFIER=sshd > FILE  and test FILE")
@@ -78,6 +85,9 @@ func (r *regexRun) prepare() error {
 	r.say("\nRunning tests\n=============\n\n")
 	if a.config == "" {
 		a.config = config.DefaultDir()
+	}
+	if _, err := date.ParseZone(a.zone); err != nil {
+		return fmt.Errorf("Unknown or unsupported time zone: %s", filter.Repr(a.zone))
 	}
 	if a.maxlines > 0 {
 		r.say("Use         maxlines : %d\n", a.maxlines)
@@ -195,6 +205,9 @@ func (r *regexRun) line(text string, now time.Time) {
 func (r *regexRun) count(t *filter.Tested, e event.Entry) filter.Verdict {
 	kept := t.Matches[:0]
 	for _, m := range t.Matches {
+		if r.args.firstOnly && m.Verdict == filter.Quiet {
+			continue // the server says nothing of them
+		}
 		ids := r.names.resolve(&m)
 		if len(ids) == 0 {
 			continue // a host name without address: fail2ban has nothing to ban
@@ -242,7 +255,7 @@ func (r *regexRun) prefix(t *filter.Tested) {
 
 // keep remembers a line for the report's lists.
 func (r *regexRun) keep(list *[]string, e event.Entry, wanted, all bool) {
-	if wanted && (all || len(*list) < manyLines) {
+	if wanted && (all || len(*list) < r.many()) {
 		*list = append(*list, strings.Clone(shown(e.Line.Text)))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -95,8 +96,14 @@ func comparable(report string) string {
 		}
 		return s
 	})
-	now := regexp.MustCompile(`[|\t]\d{10}\.\d{4,}[|,]`)
-	report = now.ReplaceAllString(report, "|NOW|")
+	now := regexp.MustCompile(`[|\t](\d{10})[\d.]*[|,]`)
+	report = now.ReplaceAllStringFunc(report, func(s string) string {
+		seconds, err := strconv.ParseInt(now.FindStringSubmatch(s)[1], 10, 64)
+		if err == nil && time.Since(time.Unix(seconds, 0)).Abs() < 10*time.Minute {
+			return "|NOW|"
+		}
+		return s
+	})
 	users := regexp.MustCompile(`'users': \{([^}]*)\}`)
 	return users.ReplaceAllStringFunc(report, func(s string) string {
 		names := strings.Split(users.FindStringSubmatch(s)[1], ", ")

@@ -153,6 +153,7 @@ func TestRulesAsFail2ban(t *testing.T) {
 		{Pref: `^host <F-CONTENT>.+</F-CONTENT>$`, Fail: []string{`^a <HOST>`}, Ignore: []string{`^host a 1\.2`}, UseDNS: "warn", Lines: []string{"host a 1.2.3.4"}},
 		{Pref: `^host <F-CONTENT>.+</F-CONTENT>$`, Fail: append([]string{`^d <HOST>`}, three...), Ignore: []string{`^host a 1\.2`}, UseDNS: "warn", Lines: []string{"host a 1.2.3.4", "host a 2.2.3.4"}},
 		{Pref: `^host <F-CONTENT>.+</F-CONTENT>$`, Fail: append([]string{`^d <HOST>`}, three...), Ignore: []string{`^a 1\.2`}, UseDNS: "warn", Lines: []string{"host a 1.2.3.4", "host a 2.2.3.4"}},
+		{Pref: `^host <F-CONTENT>.+</F-CONTENT>$`, Fail: three, Ignore: []string{`^host a 1\.2`}, UseDNS: "warn", Lines: []string{"host a 1.2.3.4"}},
 		// prefregex gives the id, and fields.
 		{Pref: `^<HOST> <F-USER>\w*</F-USER>`, Fail: []string{`fail$`, `bad (?:u=<F-LOGIN>\w+</F-LOGIN>)?`}, UseDNS: "warn", Lines: []string{"1.1.1.1 al fail", "1.1.1.1  bad u=x", "1.1.1.1  bad", "fail"}},
 		{Pref: `^p(?: <F-CONTENT>.*</F-CONTENT>)?$`, Fail: []string{`<HOST>$`}, UseDNS: "no", Lines: []string{"p 1.1.1.1", "p", "p "}},

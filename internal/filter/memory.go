@@ -124,6 +124,7 @@ func (m *memory) merge(data *Fields, line string, at time.Time) (*connection, ve
 		if !before && !c.Pending {
 			c.Matches = nil // they were reported
 		}
+		c.addUser(user)
 		c.Data.update(*data)
 		if forget {
 			m.forget(c)

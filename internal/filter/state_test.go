@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"gaol/internal/event"
 	"gaol/internal/pattern"
@@ -189,5 +190,25 @@ func TestRepr(t *testing.T) {
 		if got := Repr(text); got != want {
 			t.Errorf("Repr(%q) is %s, want %s", text, got, want)
 		}
+	}
+}
+
+// A failure keeps its text when the filter goes on to the next line.
+func TestFailuresOutliveTheirLine(t *testing.T) {
+	p, err := filterCase{Fail: []string{`^user <F-ID>\S+</F-ID> <F-USER>\S+</F-USER>$`}}.compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := New(p)
+	buf := []byte("user first al")
+	line := unsafe.String(unsafe.SliceData(buf), len(buf))
+	failures, _ := f.Feed(event.Entry{Line: event.Line{Text: line}, After: line, Time: moment()}, moment())
+	copy(buf, "user XXXXX YY")
+	f.Feed(event.Entry{After: "user zzzzz bb", Time: moment()}, moment())
+	if len(failures) != 1 {
+		t.Fatalf("%d failures", len(failures))
+	}
+	if got := failures[0]; got.ID != "first" || got.Fields["user"] != "al" || got.Matches[0] != "user first al" {
+		t.Errorf("became %+v", got)
 	}
 }
