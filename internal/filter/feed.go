@@ -226,6 +226,7 @@ func (f *Filter) fill(e event.Entry) string {
 		if len(f.window) >= f.program.MaxLines {
 			f.window = append(f.window[:0], f.window[len(f.window)-f.program.MaxLines+1:]...)
 		}
+		e.Line.Text, e.Before, e.After = strings.Clone(e.Line.Text), strings.Clone(e.Before), strings.Clone(e.After)
 		f.window = append(f.window, e)
 		for _, w := range f.window {
 			f.buf = append(append(append(f.buf, w.Before...), w.After...), '\n')

@@ -212,3 +212,20 @@ func TestFailuresOutliveTheirLine(t *testing.T) {
 		t.Errorf("became %+v", got)
 	}
 }
+
+// Lines that a later match may span are kept, though the caller uses their memory again.
+func TestWindowOutlivesTheLines(t *testing.T) {
+	p, err := filterCase{Fail: []string{`^a <F-USER>\S+</F-USER>\nb <ADDR>$`}, MaxLines: 2}.compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := New(p)
+	buf := []byte("a al")
+	line := unsafe.String(unsafe.SliceData(buf), len(buf))
+	f.Feed(event.Entry{Line: event.Line{Text: line}, After: line, Time: moment()}, moment())
+	copy(buf, "XXXX")
+	failures, _ := f.Feed(event.Entry{Line: event.Line{Text: "b 192.0.2.1"}, After: "b 192.0.2.1", Time: moment()}, moment())
+	if len(failures) != 1 || failures[0].Matches[0] != "a al" || failures[0].Fields["user"] != "al" {
+		t.Errorf("failures %+v, want one of two lines", failures)
+	}
+}
