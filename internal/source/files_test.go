@@ -160,6 +160,10 @@ func TestNotARegularFile(t *testing.T) {
 	if b, err := src.Next(ctx); err != nil || b.Source != p || !errors.Is(b.Err, errKind) {
 		t.Fatalf("batch is %+v (%v), expected the trouble", b, err)
 	}
+	src.stale = true
+	if err := src.look(time.Now()); err != nil || len(src.pending) > 0 {
+		t.Fatalf("%v; the trouble is told again: %v", err, src.pending)
+	}
 	remove(t, p)
 	write(t, p, "line\n")
 	if b, err := src.Next(ctx); err != nil || len(b.Lines) != 1 {
@@ -328,7 +332,7 @@ func TestClose(t *testing.T) {
 				ended <- err
 			}()
 			f.stop()
-			if err := <-ended; err != ErrClosed {
+			if err := <-ended; !errors.Is(err, ErrClosed) {
 				t.Fatalf("Next ended with %v, expected ErrClosed", err)
 			}
 			if err := f.src.Close(); err != nil {
@@ -362,7 +366,7 @@ func TestNextEndsWithContext(t *testing.T) {
 		f := start(t, FileOptions{Patterns: []string{logPath(t)}, Polling: polling, PollEvery: time.Hour})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		if _, err := f.src.Next(ctx); err != context.DeadlineExceeded {
+		if _, err := f.src.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Next ended with %v, expected the context's error", err)
 		}
 		write(t, f.o.Patterns[0], "a\n")

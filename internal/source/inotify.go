@@ -146,7 +146,7 @@ func (n *notify) poll() ([]change, error) {
 		k, err = unix.Read(int(fd), n.buf)
 		return true
 	})
-	if err == unix.EAGAIN || err == unix.EINTR || errors.Is(rerr, os.ErrDeadlineExceeded) {
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) || errors.Is(rerr, os.ErrDeadlineExceeded) {
 		return nil, nil // the deadline: a cancelled wait has set it a moment ago
 	}
 	if err = errors.Join(rerr, err); err != nil {

@@ -57,7 +57,8 @@ type JournalSource struct {
 	pending   []event.Batch
 
 	out  atomic.Pointer[os.File] // of the child; Close wakes Next by its deadline
-	done chan struct{}
+	life context.Context         // of the source; its end ends journalctl
+	end  context.CancelFunc
 	once sync.Once
 }
 
@@ -80,10 +81,9 @@ func newJournal(o JournalOptions) (*JournalSource, error) {
 	if o.Backoff == nil {
 		o.Backoff = backoff
 	}
-	return &JournalSource{
-		o: o, command: command, matches: matches, cursor: o.Resume.Cursor,
-		buf: make([]byte, 64<<10), done: make(chan struct{}),
-	}, nil
+	j := &JournalSource{o: o, command: command, matches: matches, cursor: o.Resume.Cursor, buf: make([]byte, 64<<10)}
+	j.life, j.end = context.WithCancel(context.Background())
+	return j, nil
 }
 
 func backoff(failures int) time.Duration {
@@ -154,7 +154,7 @@ func (j *JournalSource) launch() error {
 	}
 	defer w.Close()
 	j.stderr = &lastText{}
-	c := exec.Command(j.command, j.args()...)
+	c := exec.CommandContext(j.life, j.command, j.args()...)
 	c.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_COLORS=0")
 	c.Stdout, c.Stderr = w, j.stderr
 	c.WaitDelay = time.Second // should a grandchild hold stderr open
@@ -266,19 +266,12 @@ func (j *JournalSource) sleep(ctx context.Context) {
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-j.done:
+	case <-j.life.Done():
 	case <-timer.C:
 	}
 }
 
-func (j *JournalSource) closed() bool {
-	select {
-	case <-j.done:
-		return true
-	default:
-		return false
-	}
-}
+func (j *JournalSource) closed() bool { return j.life.Err() != nil }
 
 // Watched is "journal".
 func (j *JournalSource) Watched() []string { return []string{journalName} }
@@ -286,7 +279,7 @@ func (j *JournalSource) Watched() []string { return []string{journalName} }
 // Close ends Next and journalctl.
 func (j *JournalSource) Close() error {
 	j.once.Do(func() {
-		close(j.done)
+		j.end()
 		if out := j.out.Load(); out != nil {
 			_ = out.SetReadDeadline(time.Unix(1, 0))
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -168,6 +169,21 @@ func TestJournalTime(t *testing.T) {
 	}
 }
 
+// Entries of other boots and hosts count; journalctl -f alone would leave them out.
+func TestJournalOtherBoots(t *testing.T) {
+	needJournal(t)
+	dir := t.TempDir()
+	addEntries(t, dir, sshd(noon, "one"))
+	f := startJournal(t, JournalOptions{Dir: dir})
+	f.want("host sshd[12]: one")
+	f.end()
+	addEntries(t, dir, sshd(noon.Add(time.Second), "two"))
+	f.want("host sshd[12]: two") // so it follows
+	other := strings.Replace(sshd(noon.Add(2*time.Second), "three"), fmt.Sprintf("%032x", 7), fmt.Sprintf("%032x", 8), 1)
+	addEntries(t, dir, other)
+	f.want("host sshd[12]: three")
+}
+
 func TestJournalMatches(t *testing.T) {
 	needJournal(t)
 	dir := t.TempDir()
@@ -300,7 +316,7 @@ func TestJournalClose(t *testing.T) {
 		ended <- err
 	}()
 	f.src.Close()
-	if err := <-ended; err != ErrClosed {
+	if err := <-ended; !errors.Is(err, ErrClosed) {
 		t.Errorf("Next ended with %v, expected ErrClosed", err)
 	}
 	if f.src.child != nil {
@@ -314,7 +330,7 @@ func TestJournalNextEndsWithContext(t *testing.T) {
 	f.end()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if _, err := f.src.Next(ctx); err != context.DeadlineExceeded {
+	if _, err := f.src.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Next ended with %v, expected the context's error", err)
 	}
 }

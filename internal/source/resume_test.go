@@ -277,7 +277,7 @@ func TestTooOldUnknown(t *testing.T) {
 // For every place where old lines end, bisection begins at a line, before the first recent one
 // and not far from it.
 func TestBisect(t *testing.T) {
-	const n, width = 20000, 23
+	const n, width = 19997, 23
 	p := logPath(t)
 	write(t, p, strings.Repeat(strings.Repeat(".", width-1)+"\n", n))
 	tl, err := openTail(p)

@@ -179,9 +179,9 @@ func (s *FileSource) refused(f *follower, err error) {
 
 // takeOver handles a path that names a file which is open already.
 func (s *FileSource) takeOver(f *follower, t *tail) {
-	switch i := slices.Index(f.queue, t); {
-	case i >= 0: // moved away and back
-		f.queue = append(slices.Delete(f.queue, i, i+1), t)
+	switch {
+	case slices.Contains(f.queue, t): // moved away and back
+		return
 	case t.left.IsZero():
 		f.waits = true // read under another path
 		return
