@@ -1,0 +1,139 @@
+package docs
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"gaol/internal/config"
+)
+
+const configurationPage = "docs/configuration.md"
+
+// TestKeysTable holds the table of gaol's own keys to config.Keys. GAOL_WRITE_DOCS=1 writes it.
+func TestKeysTable(t *testing.T) {
+	var want strings.Builder
+	want.WriteString("| key | file | section | default | since | what |\n|---|---|---|---|---|---|\n")
+	for _, k := range config.Keys() {
+		section := "[" + k.Section + "]"
+		if k.Section == "jail" {
+			section = "a jail, or [DEFAULT]"
+		}
+		value := ""
+		if k.Default != "" {
+			value = "`" + k.Default + "`"
+		}
+		fmt.Fprintf(&want, "| `%s` | %s | %s | %s | %s | %s |\n", k.Name, k.File, section, value, k.Since, k.Doc)
+	}
+	page := read(t, configurationPage)
+	got := between(t, page, "<!-- keys -->\n", "<!-- end of keys -->")
+	switch {
+	case got == want.String():
+	case os.Getenv("GAOL_WRITE_DOCS") != "":
+		page = strings.Replace(page, "<!-- keys -->\n"+got, "<!-- keys -->\n"+want.String(), 1)
+		if err := os.WriteFile(filepath.Join(root, configurationPage), []byte(page), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("the table of keys in %s is not that of config.Keys(); write it with\n  GAOL_WRITE_DOCS=1 go test ./test/docs\nor paste:\n%s", configurationPage, want.String())
+	}
+}
+
+// TestCommentedOptions tries every option that the page lists: of these, and of no other jail
+// option, a comment behind the value is dropped.
+func TestCommentedOptions(t *testing.T) {
+	listed := map[string]bool{}
+	for _, name := range strings.FieldsFunc(between(t, read(t, configurationPage), "<!-- commented -->\n", "<!-- end of commented -->"),
+		func(r rune) bool { return strings.ContainsRune(" ,.\n", r) }) {
+		listed[name] = true
+	}
+	if len(listed) < 10 {
+		t.Fatalf("the page lists only %v", listed)
+	}
+	others := []string{"action", "failregex", "ignoreregex", "datepattern", "logencoding", "ignorecommand", "maxlines", "blocktype"}
+	for name := range listed {
+		if !dropsComment(t, name) {
+			t.Errorf("%s: the page says its comments are dropped, and they are not", name)
+		}
+	}
+	for _, name := range others {
+		if listed[name] != dropsComment(t, name) {
+			t.Errorf("%s: listed %v, comments dropped %v", name, listed[name], !listed[name])
+		}
+	}
+}
+
+func dropsComment(t *testing.T, option string) bool {
+	t.Helper()
+	_, problems := load(t, "jail.local", "[sshd]\n"+option+" = 1 # note\n")
+	for _, p := range problems {
+		if strings.Contains(p.Msg, "comment “# note” behind the value of "+option+" is dropped") {
+			return true
+		}
+	}
+	return false
+}
+
+// load layers one file on the embedded configuration.
+func load(t *testing.T, name, text string) (*config.Config, []config.Problem) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := config.Load(config.LoadOptions{Dir: dir})
+	return c, c.Check()
+}
+
+// TestConfigurationExamples loads each ini block on the embedded configuration: it must be
+// faultless, or have the fault it says it has (```ini error, ```ini warning).
+func TestConfigurationExamples(t *testing.T) {
+	tried := 0
+	for _, doc := range documents(t) {
+		for _, b := range blocksOf(t, doc) {
+			if name, _ := b.file(); b.lang != "ini" || strings.HasPrefix(name, "/etc/systemd/") {
+				continue
+			}
+			tried++
+			if got := worst(t, b); got != b.mark {
+				t.Errorf("%s: the worst finding is %q, the block says %q", b, got, b.mark)
+			}
+		}
+	}
+	if tried < 5 {
+		t.Errorf("tried only %d examples; they are not found", tried)
+	}
+}
+
+func worst(t *testing.T, b block) (mark string) {
+	t.Helper()
+	name, _ := b.file()
+	if name = filepath.Base(name); name != "gaol.local" {
+		name = "jail.local"
+	}
+	c, problems := load(t, name, b.text)
+	for _, p := range problems {
+		t.Logf("%s: %v", b, p)
+		if p.Severity == config.Error {
+			return "error"
+		}
+		mark = "warning"
+	}
+	if len(c.Jails) == 0 {
+		return "error: no jail"
+	}
+	return mark
+}
+
+// between is the text from after the first mark to the second.
+func between(t *testing.T, text, from, to string) string {
+	t.Helper()
+	m := regexp.MustCompile(`(?s)` + regexp.QuoteMeta(from) + `(.*?)` + regexp.QuoteMeta(to)).FindStringSubmatch(text)
+	if m == nil {
+		t.Fatalf("the text has no %q ... %q", from, to)
+	}
+	return m[1]
+}
