@@ -42,6 +42,29 @@ func TestKeysTable(t *testing.T) {
 	}
 }
 
+// TestFail2banPassesOverOwnKeys asks the installed fail2ban: with gaol's keys in a jail it makes
+// the same commands for its server as without.
+func TestFail2banPassesOverOwnKeys(t *testing.T) {
+	w := newWorld(t)
+	const ask = "fail2ban-client -c /etc/fail2ban -d 2>/dev/null" // warnings carry the time
+	before := w.do(ask)
+	jail, n := "[DEFAULT]\n", 0
+	for _, k := range config.Keys() {
+		if k.Section == "jail" {
+			jail, n = jail+k.Name+" = x\n", n+1
+		}
+	}
+	w.write("/etc/fail2ban/jail.local", jail)
+	w.write("/etc/fail2ban/gaol.local", "[Definition]\nsocket_group = adm\n")
+	if after := w.do(ask); n == 0 || after != before || !strings.Contains(after, "sshd") {
+		t.Errorf("fail2ban makes other commands with the %d keys than without:\n%s", n, after)
+	}
+	w.write("/etc/fail2ban/jail.local", jail+"maxretry = 17\n")
+	if after := w.do(ask); after == before {
+		t.Error("fail2ban did not read the file with the keys")
+	}
+}
+
 // TestCommentedOptions tries every option that the page lists: of these, and of no other jail
 // option, a comment behind the value is dropped.
 func TestCommentedOptions(t *testing.T) {
