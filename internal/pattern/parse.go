@@ -324,11 +324,11 @@ func (p *parser) braces(here int) (lo, hi int, ok bool) {
 }
 
 func (p *parser) count(digits string) int {
-	n := 0
+	n := uint64(0) // int has 32 bits on arm
 	for _, d := range digits {
-		if n = n*10 + int(d-'0'); n >= maxRepeat {
+		if n = n*10 + uint64(d-'0'); n >= maxRepeat {
 			p.failAt("the repetition number is too large", -1)
 		}
 	}
-	return n
+	return int(min(n, math.MaxInt))
 }
