@@ -291,7 +291,10 @@ func TestReloadKeepsWhatIsSound(t *testing.T) {
 	sound := fmt.Sprintf(sshdJail, r.log)
 
 	r.write("conf/jail.local", sound+"failregex = ^(\n")
-	reply := r.do(control.Reload{})
+	reply, err := r.e.Do(t.Context(), control.Reload{})
+	if err == nil || len(reply.Problems) != 1 || !strings.Contains(reply.Problems[0], "jail.local:11: ") {
+		t.Errorf("reload of a broken jail: error %v, problems %q", err, reply.Problems)
+	}
 	if s := r.do(control.Status{Jail: "sshd"}).Status.Jails[0]; !s.Running || s.Problem == "" {
 		t.Errorf("broken jail after reload: running %v, problem %q, problems %q", s.Running, s.Problem, reply.Problems)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"gaol/internal/action"
@@ -21,7 +22,8 @@ import (
 // startJails plans all jails, makes the rules of the kernel, brings back what was banned and
 // lets the workers go. A jail that cannot run does not stop the others.
 func (e *engine) startJails(undo *cleanups) error {
-	plans := e.planAll(e.conf)
+	plans, more := e.planAll(e.conf)
+	e.problems = append(e.problems, more...)
 	if len(plans) == 0 && len(e.conf.Jails) > 0 {
 		return fmt.Errorf("%w: each one is broken", ErrNoJail)
 	}
@@ -47,7 +49,7 @@ func (e *engine) startJails(undo *cleanups) error {
 		w := e.workers[p.conf.Name]
 		if err := e.launch(w, nil, kernel[p.conf.Name], intents); err != nil {
 			delete(e.workers, p.conf.Name)
-			e.breakJail(p.conf.Name, err)
+			e.problems = append(e.problems, e.breakJail(p.conf, err)...)
 		}
 	}
 	if len(e.workers) == 0 && len(e.conf.Jails) > 0 {
@@ -57,16 +59,17 @@ func (e *engine) startJails(undo *cleanups) error {
 	return nil
 }
 
-func (e *engine) planAll(c *config.Config) []*plan {
-	var plans []*plan
+// planAll plans the sound jails; the others are marked as broken, and the problems say why
+// where the configuration did not.
+func (e *engine) planAll(c *config.Config) (plans []*plan, problems []config.Problem) {
 	for _, j := range c.Jails {
 		if j.Broken {
-			e.breakJail(j.Name, errors.New("its configuration has errors; gaol check lists them"))
+			e.breakJail(j, errors.New("its configuration has errors; gaol check lists them"))
 			continue
 		}
 		p, err := makePlan(j, e.deps.resolver, e.o.Now().Year())
 		if err != nil {
-			e.breakJail(j.Name, err)
+			problems = append(problems, e.breakJail(j, err)...)
 			continue
 		}
 		e.mu.Lock()
@@ -74,14 +77,23 @@ func (e *engine) planAll(c *config.Config) []*plan {
 		e.mu.Unlock()
 		plans = append(plans, p)
 	}
-	return plans
+	return plans, problems
 }
 
-func (e *engine) breakJail(name string, err error) {
+// breakJail marks a jail as broken and returns why, as findings with their places.
+func (e *engine) breakJail(j config.Jail, err error) (problems []config.Problem) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.broken[name] = err.Error()
-	e.log.Error(fmt.Sprintf("[%s] jail does not run: %v", name, err), "logger", "jail")
+	e.broken[j.Name] = err.Error()
+	what := "jail does not run"
+	if e.workers[j.Name] != nil {
+		what = "jail keeps its running version"
+	}
+	e.log.Error(fmt.Sprintf("[%s] %s: %v", j.Name, what, err), "logger", "jail")
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		problems = append(problems, problemOf(j, line))
+	}
+	return problems
 }
 
 func (e *engine) newWorker(p *plan) *worker {

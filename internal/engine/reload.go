@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"gaol/internal/config"
+	"gaol/internal/control"
 	"gaol/internal/firewall"
 )
 
@@ -17,7 +18,8 @@ func (e *engine) reload() ([]config.Problem, error) {
 	e.reloading.Lock()
 	defer e.reloading.Unlock()
 	conf, problems := e.o.Load()
-	plans := e.planAll(conf)
+	plans, more := e.planAll(conf)
+	problems = append(problems, more...)
 	keepMissing := slices.ContainsFunc(problems, func(p config.Problem) bool {
 		return p.Severity == config.Error && p.Jail == ""
 	})
@@ -34,14 +36,29 @@ func (e *engine) reload() ([]config.Problem, error) {
 	}
 	for _, p := range plans {
 		if err := e.replace(p); err != nil {
-			e.breakJail(p.conf.Name, err)
+			problems = append(problems, e.breakJail(p.conf, err)...)
 		}
 	}
 	e.mu.Lock()
 	e.conf, e.problems = conf, problems
 	e.mu.Unlock()
-	e.log.Info(fmt.Sprintf("configuration read again: %d jails run", len(e.running())), "logger", "server")
-	return problems, nil
+	e.log.Info(fmt.Sprintf("configuration read again; jails that run: %d", len(e.running())), "logger", "server")
+	return problems, faulty(problems)
+}
+
+// faulty is the error of a reload that found errors; the sound part of it was carried out.
+func faulty(problems []config.Problem) error {
+	n := 0
+	for _, p := range problems {
+		if p.Severity == config.Error {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return &control.Error{Fault: control.Refused, Msg: fmt.Sprintf("errors in the configuration: %d; what they break keeps its running version", n),
+		Hint: "mend them and run: gaol reload"}
 }
 
 // remove ends a jail that is configured no more.
