@@ -123,8 +123,8 @@ func printProblems(out io.Writer, conf *config.Config, ps []config.Problem, note
 		}
 	}
 	slices.Sort(names)
-	fmt.Fprintf(out, "%s: %d errors, %d warnings; jails that run: %s\n", dir,
-		count(ps, config.Error), count(ps, config.Warning), or(strings.Join(names, " "), "none"))
+	fmt.Fprintf(out, "%s: %s, %s; jails that run: %s\n", dir,
+		plural(count(ps, config.Error), "error"), plural(count(ps, config.Warning), "warning"), or(strings.Join(names, " "), "none"))
 }
 
 // bites holds each ban against the kernel's NAT rules.
