@@ -65,21 +65,56 @@ func (s *Scanner) classes(sets [][]string) {
 
 // Scan sets hit[i] to whether text can match expression i: it contains one of the literals, or
 // there are none. hit must have one element per set.
+//
+// Each state has to wait for the one before to come out of the cache; so four parts of the text
+// are read at once, each as far into the next as a literal can reach: half the time on a log
+// line.
 func (s *Scanner) Scan(text string, hit []bool) {
+	const reach = scanLength - 1
 	clear(hit[:s.sets])
 	for _, id := range s.always {
 		hit[id] = true
 	}
+	if len(text) < 4*scanLength {
+		s.scan(text, hit)
+		return
+	}
+	part := (len(text) + 3*reach + 3) / 4
+	a, b := text[:part], text[part-reach:][:part]
+	c, d := text[2*(part-reach):][:part], text[len(text)-part:][:part]
+	next, class := s.next, &s.class
+	var w, x, y, z uint32
+	for i := range part {
+		w = next[w+uint32(class[a[i]])]
+		x = next[x+uint32(class[b[i]])]
+		y = next[y+uint32(class[c[i]])]
+		z = next[z+uint32(class[d[i]])]
+		if (w|x|y|z)&outBit != 0 {
+			w, x, y, z = s.output(w, hit), s.output(x, hit), s.output(y, hit), s.output(z, hit)
+		}
+	}
+}
+
+func (s *Scanner) scan(text string, hit []bool) {
 	state := uint32(0)
 	for i := range len(text) {
 		state = s.next[state+uint32(s.class[text[i]])]
 		if state&outBit != 0 {
-			state &^= outBit
-			for _, id := range s.out[int(state)/s.width] {
-				hit[id] = true
-			}
+			state = s.output(state, hit)
 		}
 	}
+}
+
+// output notes what ends in the state, and gives it without the bit that says so.
+func (s *Scanner) output(state uint32, hit []bool) uint32 {
+	if state&outBit == 0 {
+		return state
+	}
+	state &^= outBit
+	for _, id := range s.out[int(state)/s.width] {
+		hit[id] = true
+	}
+	return state
 }
 
 // trie becomes the automaton. children: state*width + class → state, 0 is none or the root.

@@ -20,8 +20,11 @@ func TestScanner(t *testing.T) {
 		}
 		s := NewScanner(sets)
 		hit := make([]bool, len(sets))
-		for range 5 {
+		for n := range 5 {
 			text := g.text() + g.text()
+			for range 2 * n { // long ones are read in four parts
+				text += g.text() + g.pick("", "babaaabbb", "aaaaaaaa", "é")
+			}
 			s.Scan(text, hit)
 			for i, set := range sets {
 				if want := contains(text, set); hit[i] != want {
