@@ -24,7 +24,7 @@ type Mark struct {
 	Source string `json:"source"`           // path of the file as followed, or "journal"
 	Inode  uint64 `json:"inode,omitempty"`  // of the open file
 	Hash   string `json:"hash,omitempty"`   // SHA-1 (hex) of the first line with its newline; empty while there is none
-	Offset int64  `json:"offset,omitempty"` // bytes, behind the last complete line handed out
+	Offset int64  `json:"offset,omitempty"` // bytes, behind the last complete line handed out; of a journal without Cursor: microseconds since 1970
 	Cursor string `json:"cursor,omitempty"` // journal cursor (systemd.journal-fields(7))
 }
 

@@ -70,6 +70,11 @@ CREATE VIEW read_positions AS SELECT jail, source, offset, inode, cursor FROM ma
 CREATE VIEW unconfirmed_unbans AS SELECT jail, id FROM unban ORDER BY jail, id;
 CREATE VIEW action_journal AS
 	SELECT number, jail, action, family, ban, ran, undo FROM intent ORDER BY number;
+`, `
+CREATE TABLE takeover (path TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+CREATE VIEW taken_over AS
+	SELECT path, strftime('%Y-%m-%d %H:%M:%S', at / 1000000, 'unixepoch', 'localtime') AS at
+	FROM takeover ORDER BY at;
 `}
 }
 
