@@ -90,6 +90,7 @@ type placed struct {
 	intent  int64
 	inPlace bool           // false: it failed, or the rules around it were lost since
 	undo    *event.Command // of a ban taken over from an earlier run
+	skipped bool           // restored, and norestored: nothing was run for it
 }
 
 // New checks the action's properties and prepares its commands. It runs nothing.

@@ -42,6 +42,7 @@ func (a *Action) Ban(ctx context.Context, b event.Ban, restored bool) error {
 
 func (a *Action) ban(ctx context.Context, op string, b event.Ban, restored bool) error {
 	if restored && isTrue(a.props["norestored"]) {
+		a.skip(b)
 		return nil
 	}
 	fam := a.family(&b)
@@ -62,6 +63,15 @@ func (a *Action) ban(ctx context.Context, op string, b event.Ban, restored bool)
 	p = &placed{ban: b, family: fam}
 	noted := a.noteBan(ctx, p, restored)
 	return errors.Join(noted, a.impose(ctx, p, op, restored))
+}
+
+// skip remembers a restored ban that norestored keeps from being imposed again: what an earlier
+// run did for it holds, so its end is carried out as in fail2ban.
+func (a *Action) skip(b event.Ban) {
+	if a.NotifyOnly() || a.placed[b.ID] != nil {
+		return
+	}
+	a.place(&placed{ban: b, family: a.family(&b), inPlace: true, skipped: true})
 }
 
 // noteBan writes the intent of a ban down and remembers it. A ban without actionunban leaves
@@ -120,7 +130,8 @@ func (a *Action) Unban(ctx context.Context, b event.Ban) error {
 		return nil
 	}
 	delete(a.placed, b.ID)
-	if a.started[p.family] == nil {
+	f := a.started[p.family]
+	if f == nil || p.skipped && !f.banned {
 		return a.done(ctx, p.intent)
 	}
 	if p.undo == nil && b.ID != "" {

@@ -109,6 +109,9 @@ func TestBetterThanFail2ban(t *testing.T) {
 				{"check 4", "stop 4", "start 4", "check 4", "ban " + a}}},
 		{"mail is not sent again by a renewal", map[string]any{"actionban": "mail"},
 			[]step{on("ban", a), on("renew", a)}, [][]string{{"mail"}, nil}},
+		{"a flush after bans of both families and a flush", plain(), []step{do("start"), on("ban", a),
+			on("ban", "2001:db8::1"), do("flush"), on("ban", b), do("flush")},
+			[][]string{{"start 4"}, {"ban " + a}, {"ban 2001:db8::1"}, {"flush 4"}, {"ban " + b}, {"flush 4"}}},
 		{"restored bans of a norestored action", byFamily("norestored", true),
 			[]step{{Op: "ban", IP: a, Restored: true}, on("ban", b)}, [][]string{nil, {"start 4", "ban " + b}}},
 	}

@@ -71,7 +71,7 @@ func (a *Action) reimpose(ctx context.Context, fam string, but *placed) error {
 	var errs []error
 	for _, p := range a.inOrder() {
 		same := a.scripts[p.family]["actionstart"] == a.scripts[fam]["actionstart"]
-		if p.inPlace || p == but || !same || p.ban.Start.IsZero() {
+		if p.inPlace || p == but || !same || p.skipped || p.ban.Start.IsZero() {
 			continue
 		}
 		op := "actionban"
@@ -113,6 +113,9 @@ func (a *Action) Renew(ctx context.Context, b event.Ban) error {
 	}
 	repaired, err := a.Check(ctx)
 	p := a.placed[b.ID]
+	if p != nil && p.skipped {
+		return err
+	}
 	if repaired || err != nil || p == nil {
 		return errors.Join(err, a.ban(ctx, "actionban", b, false))
 	}

@@ -102,5 +102,6 @@ class Subprocess:
 
 
 real = utils.subprocess
-utils.subprocess = Subprocess()
-json.dump([play(s) for s in json.load(sys.stdin)], sys.stdout)
+if __name__ == "__main__":
+    utils.subprocess = Subprocess()
+    json.dump([play(s) for s in json.load(sys.stdin)], sys.stdout)
