@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -47,11 +48,12 @@ type stage struct {
 }
 
 type stockStep struct {
-	Op       string   `json:"op"`
-	IP       string   `json:"ip,omitempty"`
-	Failures int      `json:"failures"`
-	Matches  []string `json:"matches,omitempty"`
-	Restored bool     `json:"restored,omitempty"`
+	Op       string            `json:"op"`
+	IP       string            `json:"ip,omitempty"`
+	Failures int               `json:"failures"`
+	Matches  []string          `json:"matches,omitempty"`
+	Fields   map[string]string `json:"fields,omitempty"`
+	Restored bool              `json:"restored,omitempty"`
 }
 
 // seen is what a step did: command lines as the stand-ins recorded them, and files.
@@ -144,14 +146,27 @@ func (s *stage) gaol(t *testing.T, j config.Jail) (all []seen) {
 	if err := os.Mkdir(s.State, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if len(j.Actions) != 1 || j.Broken {
+	if len(j.Actions) == 0 || j.Broken {
 		t.Fatalf("jail %s has %d actions, broken: %v", j.Name, len(j.Actions), j.Broken)
 	}
+	var actions []*Action
+	for _, a := range j.Actions {
+		actions = append(actions, ourAction(t, j, a))
+	}
+	for _, step := range s.Steps {
+		_ = step.do(actions) // a failing command is compared by what follows from it
+		all = append(all, s.look(t))
+	}
+	return all
+}
+
+func ourAction(t *testing.T, j config.Jail, c config.Action) *Action {
+	t.Helper()
 	props := map[string]string{}
-	for key, value := range j.Actions[0].Props {
+	for key, value := range c.Props {
 		props[key] = value.Text()
 	}
-	a, err := New(Spec{Jail: j.Name, Name: j.Actions[0].Name, File: j.Actions[0].File, Props: props, BanTime: j.BanTime}, Options{
+	a, err := New(Spec{Jail: j.Name, Name: c.Name, File: c.File, Props: props, BanTime: j.BanTime}, Options{
 		Facts: func(_ context.Context, tag string, _ event.Ban) (string, bool) {
 			return "host.example.org", tag == "ip-host"
 		},
@@ -164,29 +179,33 @@ func (s *stage) gaol(t *testing.T, j config.Jail) (all []seen) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, step := range s.Steps {
-		_ = step.do(a) // a failing command is compared by what follows from it
-		all = append(all, s.look(t))
-	}
-	return all
+	return a
 }
 
-func (s stockStep) do(a *Action) error {
+// do plays the step on the actions of a jail: in their order, but stops them the last one first (§4.2).
+func (s stockStep) do(actions []*Action) (err error) {
 	start := time.Unix(1700000000, 0)
-	b := event.Ban{Jail: a.Jail(), ID: s.IP, IP: s.IP, Start: start, End: start.Add(600 * time.Second), Count: s.Failures, Matches: s.Matches}
+	b := event.Ban{Jail: actions[0].Jail(), ID: s.IP, IP: s.IP, Start: start, End: start.Add(600 * time.Second),
+		Count: s.Failures, Matches: s.Matches, Fields: s.Fields}
 	ctx := context.Background()
-	switch s.Op {
-	case "start":
-		return a.Start(ctx)
-	case "ban":
-		return a.Ban(ctx, b, s.Restored)
-	case "unban":
-		return a.Unban(ctx, b)
-	case "flush":
-		return a.Flush(ctx)
+	for _, a := range actions {
+		switch s.Op {
+		case "start":
+			err = errors.Join(err, a.Start(ctx))
+		case "ban":
+			err = errors.Join(err, a.Ban(ctx, b, s.Restored))
+		case "unban":
+			err = errors.Join(err, a.Unban(ctx, b))
+		default:
+			err = errors.Join(err, a.Flush(ctx))
+		}
 	}
-	_ = a.Flush(ctx)
-	return a.Stop(ctx)
+	for _, a := range slices.Backward(actions) {
+		if s.Op == "stop" {
+			err = errors.Join(err, a.Stop(ctx))
+		}
+	}
+	return err
 }
 
 func (s *stage) look(t *testing.T) seen {

@@ -65,6 +65,8 @@ def do(jail, step):
     elif op == "ban":
         ticket = BanTicket(step["ip"], 1700000000, step.get("matches") or [])
         ticket.setData("failures", step["failures"])
+        for key, value in step.get("fields", {}).items():
+            ticket.setData(key, value)
         ticket.restored = step.get("restored", False)
         actions._Actions__checkBan([ticket])
     elif op == "unban":
