@@ -210,3 +210,11 @@ func (t *taker) newer(p position) bool {
 	}
 	return t.f.used.UnixMicro() > at
 }
+
+// String says the place in words: "behind byte 4711", "behind 2026-11-24 13:00:00".
+func (p Position) String() string {
+	if p.Source == "journal" {
+		return "behind " + p.Time.Format(time.DateTime)
+	}
+	return fmt.Sprintf("behind byte %d", p.Offset)
+}
