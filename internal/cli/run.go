@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -38,8 +39,9 @@ func (f *configFlags) load() (*config.Config, []config.Problem) {
 
 type runFlags struct {
 	configFlags
-	state, socket, loglevel string
-	dryRun                  bool
+	state, socket, loglevel        string
+	fail2banSocket, logtarget, pid string
+	dryRun                         bool
 }
 
 // runCommand is `gaol run`: the daemon, in the foreground.
@@ -60,6 +62,9 @@ func runCommand() *cobra.Command {
 	f.add(c)
 	c.Flags().StringVar(&f.state, "state", "", "directory of bans, failures and read positions (default /var/lib/gaol)")
 	c.Flags().StringVar(&f.socket, "socket", "", "control socket (default /run/gaol/gaol.sock)")
+	c.Flags().StringVar(&f.fail2banSocket, "fail2ban-socket", "", "socket for fail2ban-client (default: socket of fail2ban.conf; none: not served)")
+	c.Flags().StringVar(&f.logtarget, "logtarget", "STDOUT", "file to log to, STDOUT or STDERR")
+	c.Flags().StringVar(&f.pid, "pidfile", "", "file to write the process id to")
 	c.Flags().StringVar(&f.loglevel, "loglevel", "", "ERROR, WARNING, NOTICE, INFO or DEBUG (default: loglevel of fail2ban.conf)")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "change nothing, say who would be banned")
 	return c
@@ -71,23 +76,44 @@ func runDaemon(c *cobra.Command, f runFlags) error {
 	if err != nil {
 		return err
 	}
+	log, err := openLog(c, f.logtarget, level)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
+	defer log.flushOn(syscall.SIGUSR1)()
 	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	o := engine.Options{
 		Load: f.load, StateDir: or(f.state, conf.Global.Own.State), Socket: or(f.socket, conf.Global.Own.Socket),
 		Group: conf.Global.Own.SocketGroup, DryRun: f.dryRun, Version: version, Reload: hup,
-		Log:   slog.New(engine.NewLogHandler(c.OutOrStdout(), level)),
+		Fail2ban: f.fail2banOf(conf), LogFile: log,
+		Log:   slog.New(engine.NewLogHandler(log, log.level)),
 		Ready: func() { notify(daemon.SdNotifyReady) },
 	}
 	if f.dryRun && f.socket == "" {
 		o.Socket = "" // the real daemon may be using it
 	}
+	if f.pid != "" {
+		if err := os.WriteFile(f.pid, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+			return fmt.Errorf("write process id: %w", err)
+		}
+		defer os.Remove(f.pid)
+	}
 	err = engine.Run(ctx, o)
 	notify(daemon.SdNotifyStopping)
 	return hinted(err)
+}
+
+// fail2banOf is the socket on which fail2ban's clients are served; empty: none is.
+func (f *runFlags) fail2banOf(conf *config.Config) string {
+	if f.fail2banSocket == "none" || f.dryRun && f.fail2banSocket == "" {
+		return ""
+	}
+	return or(f.fail2banSocket, conf.Global.Socket)
 }
 
 // notify tells systemd (sd_notify(3)); without NOTIFY_SOCKET nobody listens, which is no error.

@@ -54,8 +54,10 @@ type Ban struct {
 // Unban lifts the ban of ID in Jail, or in all jails where Jail is empty. Reply: Bans holds
 // what was lifted, none where ID was not banned.
 type Unban struct {
-	Jail string `json:"jail,omitempty"`
-	ID   string `json:"id"`
+	Jail   string `json:"jail,omitempty"`
+	ID     string `json:"id"`
+	Within bool   `json:"within,omitempty"` // also what lies in the network ID, or what the name ID resolves to
+	All    bool   `json:"all,omitempty"`    // every ban; ID is empty
 }
 
 // Banned asks for all bans, or where ID is set for those that hit it: of the id itself, and
@@ -66,7 +68,11 @@ type Banned struct {
 
 // Reload reads the configuration again. Reply: Problems holds all findings, beside an error
 // too; jails that are broken keep their running version.
-type Reload struct{}
+type Reload struct {
+	Jail    string `json:"jail,omitempty"`    // only this one
+	Unban   bool   `json:"unban,omitempty"`   // lift all bans
+	Restart bool   `json:"restart,omitempty"` // start jails again that did not change, and lift their bans
+}
 
 // Stop ends the daemon; the reply comes before the end. Bans of the native action stay in the
 // kernel unless Unban is set.
@@ -91,6 +97,7 @@ type Reply struct {
 	Bans     []event.Ban   `json:"bans,omitempty"`
 	Outcome  Outcome       `json:"outcome,omitempty"`
 	Problems []string      `json:"problems,omitempty"` // "file:line: what is wrong"
+	Value    any           `json:"value,omitempty"`    // of Get, Set and FlushLogs
 }
 
 // Outcome is what a Ban came to.
@@ -122,6 +129,7 @@ type Error struct {
 	Fault Fault  `json:"fault"`
 	Msg   string `json:"error"`
 	Hint  string `json:"hint,omitempty"`
+	Class string `json:"class,omitempty"` // Python exception as which fail2ban's clients know it (§5.1); empty: by Fault
 }
 
 func (e *Error) Error() string { return e.Msg }
@@ -147,6 +155,16 @@ func decode(name string, body []byte) (Command, error) {
 		return decodeInto[Stop](body)
 	case "version":
 		return decodeInto[Version](body)
+	case "get":
+		return decodeInto[Get](body)
+	case "set":
+		return decodeInto[Set](body)
+	case "attempt":
+		return decodeInto[Attempt](body)
+	case "jail":
+		return decodeInto[ControlJail](body)
+	case "flushlogs":
+		return decodeInto[FlushLogs](body)
 	}
 	return nil, &Error{Fault: Unknown, Msg: fmt.Sprintf("no command is called %.40q", name)}
 }
@@ -154,7 +172,7 @@ func decode(name string, body []byte) (Command, error) {
 // readOnly says which commands change nothing, and so may be asked with GET.
 func readOnly(c Command) bool {
 	switch c.(type) {
-	case Status, Banned, Version:
+	case Status, Banned, Version, Get:
 		return true
 	}
 	return false

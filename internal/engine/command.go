@@ -24,12 +24,11 @@ func (e *engine) Do(ctx context.Context, c control.Command) (control.Reply, erro
 	case control.Ban:
 		return e.ban(c)
 	case control.Unban:
-		return e.unban(c)
+		return e.unban(ctx, c)
 	case control.Banned:
 		return e.banned(c)
 	case control.Reload:
-		problems, err := e.reload()
-		return control.Reply{Problems: texts(problems)}, err
+		return e.reloadBy(c)
 	case control.Stop:
 		e.unbanAll.Store(c.Unban)
 		e.log.Info("stop was asked for", "logger", "server", "unban", c.Unban)
@@ -39,7 +38,7 @@ func (e *engine) Do(ctx context.Context, c control.Command) (control.Reply, erro
 		s := e.head()
 		return control.Reply{Status: &s}, nil
 	}
-	return control.Reply{}, &control.Error{Fault: control.Unknown, Msg: fmt.Sprintf("gaol knows no command %T", c)}
+	return e.change(ctx, c)
 }
 
 func (e *engine) head() event.Status {
@@ -184,7 +183,7 @@ func (w *worker) banByHand(b event.Ban) (control.Reply, error) {
 	return control.Reply{Bans: []event.Ban{now}, Outcome: outcome}, nil
 }
 
-func (e *engine) unban(c control.Unban) (control.Reply, error) {
+func (e *engine) unban(ctx context.Context, c control.Unban) (control.Reply, error) {
 	workers := e.running()
 	if c.Jail != "" {
 		w := e.find(c.Jail)
@@ -193,11 +192,17 @@ func (e *engine) unban(c control.Unban) (control.Reply, error) {
 		}
 		workers = []*worker{w}
 	}
-	id, _ := host.ParseID(c.ID)
+	meant := e.meant(ctx, c)
 	var reply control.Reply
 	for _, w := range workers {
 		w.call(func() {
-			ds := w.jail.Unban(id, e.o.Now(), "by command")
+			var ds []event.Decision
+			for _, id := range meant(w) {
+				ds = append(ds, w.jail.Unban(id, e.o.Now(), "by command")...)
+			}
+			if len(ds) == 0 {
+				return
+			}
 			w.settle(context.Background(), ds)
 			w.written()
 			for _, d := range ds {
@@ -206,6 +211,37 @@ func (e *engine) unban(c control.Unban) (control.Reply, error) {
 		})
 	}
 	return reply, nil
+}
+
+// meant is which of a jail's bans an Unban is about, for the worker's goroutine. Names are
+// looked up before, so that no worker waits for DNS.
+func (e *engine) meant(ctx context.Context, c control.Unban) func(*worker) []string {
+	id, kind := host.ParseID(c.ID)
+	var names []string
+	if c.Within && kind != event.Address && kind != event.Network {
+		addrs, err := e.deps.resolver.Resolve(ctx, c.ID)
+		if err != nil {
+			e.log.Debug("look up whom to unban", "error", err)
+		}
+		for _, a := range addrs {
+			names = append(names, a.String())
+		}
+	}
+	return func(w *worker) []string {
+		if _, exact := w.jail.Find(id); exact && !c.All {
+			return []string{id}
+		}
+		if !c.Within && !c.All {
+			return nil
+		}
+		ids := names
+		for _, b := range w.jail.Bans() {
+			if c.All || kind == event.Network && hits(event.Ban{ID: id}, b.ID) {
+				ids = append(ids, b.ID)
+			}
+		}
+		return ids
+	}
 }
 
 func (e *engine) banned(c control.Banned) (control.Reply, error) {

@@ -29,6 +29,7 @@ type Options struct {
 	Load     func() (*config.Config, []config.Problem) // reads the configuration; called again on reload
 	StateDir string                                    // directory of the store, mode 0700
 	Socket   string                                    // control socket; empty: none is served
+	Fail2ban string                                    // socket for fail2ban's clients; empty: none is served
 	Group    string                                    // group that may use the socket; empty: root only
 	DryRun   bool                                      // watch and say what would be banned; change nothing
 	Firewall firewall.Backend                          // nil: the kernel's nf_tables
@@ -37,6 +38,7 @@ type Options struct {
 	Now      func() time.Time // nil: time.Now
 	Ready    func()           // called once when every jail watches; may be nil
 	Reload   <-chan os.Signal // SIGHUP; may be nil
+	LogFile  LogFile          // where Log writes, for fail2ban-client set loglevel; nil: it cannot be changed
 	Alone    bool             // do not look for a running fail2ban (tests of the engine itself)
 }
 
@@ -122,7 +124,7 @@ func start(ctx context.Context, o Options) (*engine, func() error, error) {
 	}
 	e := &engine{o: o, log: o.Log, started: o.Now(), workers: map[string]*worker{}, broken: map[string]string{}}
 	e.ctx, e.stop = context.WithCancelCause(ctx)
-	steps := []func(*cleanups) error{e.readConfig, e.lookAround, e.openStore, e.openFirewall, e.startJails, e.listen}
+	steps := []func(*cleanups) error{e.readConfig, e.lookAround, e.openStore, e.takeOver, e.openFirewall, e.startJails, e.listen, e.listenFail2ban}
 	for _, step := range steps {
 		if err := step(&undo); err != nil {
 			return e, undo.run, err
@@ -251,7 +253,7 @@ func (e *engine) serve() error {
 			}
 			return nil
 		case <-e.o.Reload:
-			if _, err := e.reload(); err != nil {
+			if _, err := e.reloadBy(control.Reload{}); err != nil {
 				e.log.Error("reload", "error", err)
 			}
 		case <-refresh.C:

@@ -27,17 +27,17 @@ const Notice = slog.Level(2)
 type LogHandler struct {
 	mu    *sync.Mutex
 	out   io.Writer
-	level slog.Level
+	level slog.Leveler
 	attrs []slog.Attr
 }
 
 // NewLogHandler returns a handler that writes records of at least level to out.
-func NewLogHandler(out io.Writer, level slog.Level) *LogHandler {
+func NewLogHandler(out io.Writer, level slog.Leveler) *LogHandler {
 	return &LogHandler{mu: &sync.Mutex{}, out: out, level: level}
 }
 
 // Enabled implements slog.Handler.
-func (h *LogHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
+func (h *LogHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level.Level() }
 
 // Handle implements slog.Handler.
 func (h *LogHandler) Handle(_ context.Context, r slog.Record) error {

@@ -14,7 +14,10 @@ import (
 // reload reads the configuration again and changes what changed. All that can fail is done
 // first: a broken jail keeps its running version, and a shared file that cannot be read keeps
 // every jail that it no longer shows. The problems are those of the new configuration.
-func (e *engine) reload() ([]config.Problem, error) {
+//
+// Where c names a jail, the others are left as they are; c.Restart starts jails again that did
+// not change.
+func (e *engine) reload(c control.Reload) ([]config.Problem, error) {
 	e.reloading.Lock()
 	defer e.reloading.Unlock()
 	conf, problems := e.o.Load()
@@ -28,14 +31,17 @@ func (e *engine) reload() ([]config.Problem, error) {
 		named[j.Name] = true
 	}
 	for _, w := range e.running() {
-		if name := w.conf.Name; !named[name] && !keepMissing {
+		if name := w.conf.Name; !named[name] && !keepMissing && concerns(c, name) {
 			if err := e.remove(w); err != nil {
 				return problems, err
 			}
 		}
 	}
 	for _, p := range plans {
-		if err := e.replace(p); err != nil {
+		if !concerns(c, p.conf.Name) {
+			continue
+		}
+		if err := e.replace(p, c.Restart); err != nil {
 			problems = append(problems, e.breakJail(p.conf, err)...)
 		}
 	}
@@ -45,6 +51,9 @@ func (e *engine) reload() ([]config.Problem, error) {
 	e.log.Info(fmt.Sprintf("configuration read again; jails that run: %d", len(e.running())), "logger", "server")
 	return problems, faulty(problems)
 }
+
+// concerns says whether a reload is about that jail.
+func concerns(c control.Reload, jail string) bool { return c.Jail == "" || c.Jail == jail }
 
 // faulty is the error of a reload that found errors; the sound part of it was carried out.
 func faulty(problems []config.Problem) error {
@@ -77,12 +86,12 @@ func (e *engine) remove(w *worker) error {
 
 // replace starts a jail, or starts it again when it changed. The state goes through the
 // store, the bans stay in the kernel all the while.
-func (e *engine) replace(p *plan) error {
+func (e *engine) replace(p *plan, again bool) error {
 	name := p.conf.Name
 	e.mu.Lock()
 	old := e.workers[name]
 	e.mu.Unlock()
-	if old != nil && reflect.DeepEqual(old.conf, p.conf) {
+	if old != nil && !again && reflect.DeepEqual(old.conf, p.conf) {
 		return nil
 	}
 	w := e.newWorker(p)

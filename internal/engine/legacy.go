@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gaol/internal/config"
+	"gaol/internal/control"
+)
+
+// listenFail2ban serves fail2ban's clients on fail2ban's own socket. gaol is whole without it:
+// where it cannot be served, that is a warning.
+func (e *engine) listenFail2ban(undo *cleanups) error {
+	if e.o.Fail2ban == "" {
+		return nil
+	}
+	srv, err := control.ListenFail2ban(control.Fail2banOptions{Path: e.o.Fail2ban, Daemon: e, Version: config.DefaultVersion})
+	if err != nil {
+		e.log.Warn("fail2ban-client cannot be served", "logger", "server", "error", err)
+		return nil
+	}
+	undo.add("close fail2ban's socket", srv.Close)
+	return nil
+}
+
+// reloadBy carries out a reload, with what fail2ban-client adds to one.
+func (e *engine) reloadBy(c control.Reload) (control.Reply, error) {
+	if c.Jail != "" && e.find(c.Jail) == nil {
+		if conf, _ := e.o.Load(); !hasJail(conf, c.Jail) {
+			return control.Reply{}, e.noJail(c.Jail)
+		}
+	}
+	if c.Unban || c.Restart {
+		if _, err := e.unban(context.Background(), control.Unban{Jail: c.Jail, All: true}); err != nil && c.Jail == "" {
+			return control.Reply{}, err
+		}
+	}
+	problems, err := e.reload(c)
+	return control.Reply{Problems: texts(problems)}, err
+}
+
+func hasJail(c *config.Config, name string) bool {
+	for _, j := range c.Jails {
+		if j.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// change carries out the commands of runtime*.go.
+func (e *engine) change(ctx context.Context, c control.Command) (control.Reply, error) {
+	var v any
+	var err error
+	switch c := c.(type) {
+	case control.FlushLogs:
+		v, err = e.flushLogs()
+	default:
+		return control.Reply{}, &control.Error{Fault: control.Unknown, Msg: fmt.Sprintf("gaol knows no command %T", c)}
+	}
+	return control.Reply{Value: v}, err
+}
+
+// LogFile is where the log goes, for those who change it at run time.
+type LogFile interface {
+	Level() string               // in fail2ban's words: INFO
+	SetLevel(level string) error // in fail2ban's words
+	Target() string              // a path, STDOUT, ...
+	SetTarget(target string) error
+	Flush() (rolled bool, err error) // opens the file anew; false: it is none
+}
+
+func (e *engine) flushLogs() (string, error) {
+	if e.o.LogFile == nil {
+		return "flushed", nil
+	}
+	rolled, err := e.o.LogFile.Flush()
+	if err != nil {
+		return "", err
+	}
+	if rolled {
+		return "rolled over", nil
+	}
+	return "flushed", nil
+}
+
+var errNoLogFile = errors.New("this gaol's log is fixed")
