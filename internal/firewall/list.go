@@ -49,7 +49,7 @@ func (n *NFT) adopt() error {
 		}
 		for jail, p := range found {
 			if old := n.places[jail]; old != nil && !n.doubt && chains[p.id] && p.hasAll(old) {
-				found[jail] = old.merged(p)
+				p.merge(old)
 			}
 		}
 		return nil
@@ -120,9 +120,9 @@ func (p *place) hasAll(old *place) bool {
 	return true
 }
 
-// merged is p, found in the kernel, with what only memory knows of the same place: the target
-// and networks that lie hidden under one that holds longer.
-func (old *place) merged(p *place) *place {
+// merge adds to p, found in the kernel, what only memory (old) knows of the same place: the
+// target and networks that lie hidden under one that holds longer.
+func (p *place) merge(old *place) {
 	p.target, p.protos, p.ruled = old.target, old.protos, old.ruled
 	for k, n := range p.nets {
 		o := old.nets[k]
@@ -135,7 +135,6 @@ func (old *place) merged(p *place) *place {
 			}
 		}
 	}
-	return p
 }
 
 // hidden says whether no piece belongs to the network.

@@ -17,7 +17,7 @@ func TestDecodeUTF8(t *testing.T) {
 	for range 3000 {
 		text := ""
 		for range g.IntN(10) {
-			text += string(bytes[g.IntN(len(bytes)):len(bytes)][:1])
+			text += string(bytes[g.IntN(len(bytes)):][:1])
 		}
 		list = append(list, text)
 	}
