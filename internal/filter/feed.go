@@ -17,7 +17,7 @@ type Filter struct {
 	mem     pattern.Memory
 	buf     []byte // the searched text
 	data    Fields
-	over    Fields        // of the failregex, before it is put over prefregex's
+	line    string        // the last line
 	window  []event.Entry // the last lines, where a failregex may span several
 	whole   Fields        // prefregex's, with <F-CONTENT>
 	base    Fields        // prefregex's
@@ -146,7 +146,7 @@ func (f *Filter) prefix(text string) (string, bool) {
 	if spans == nil {
 		return "", false
 	}
-	f.data = r.capture(f.data, text, spans)
+	f.data = r.capture(f.data, 0, text, spans)
 	if r.content < 0 || spans[2*r.content] < 0 || spans[2*r.content] == spans[2*r.content+1] {
 		return text, true
 	}
@@ -164,33 +164,27 @@ func (f *Filter) contentOf(text string, from, to int32) string {
 
 // overlay puts the failregex's groups over those of prefregex, of which there are base.
 func (f *Filter) overlay(r *rule, base int, text string, spans []int32) {
-	if base == 0 {
-		f.data = r.capture(f.data, text, spans)
-	} else {
-		f.over = r.capture(f.over[:0], text, spans)
-		f.data.overlay(f.over)
+	f.data = r.capture(f.data, base, text, spans)
+	if r.alternates || f.program.pref != nil && f.program.pref.alternates {
+		f.data.alternates()
 	}
-	f.data.alternates()
 }
 
 // conclude finds out what a match comes to: with the lines before it, if it names a connection.
 func (f *Filter) conclude(i int, lines []string, at time.Time) Match {
 	m := Match{Verdict: Failed, Rule: i, Where: f.program.fail[i].where, Fields: f.data, Lines: lines}
-	m.Alone = f.data.Get("nofail") != ""
+	told := f.data.told()
+	m.Alone = told.nofail
 	if len(lines) > 1 {
 		m.Spanned = lines[:len(lines)-1]
 	}
-	if f.data.Get("mlfid") != "" {
-		c, v := f.memory.merge(&f.data, lines[len(lines)-1], at)
-		m.Fields, m.Lines, m.Alone = c.Data, c.Matches, false
-		switch v {
-		case quiet:
-			m.Verdict = Quiet
-		case pending:
-			m.Verdict = Pending
-		}
+	if told.mlfid != "" {
+		var c *connection
+		c, m.Lines, m.Verdict = f.memory.merge(&f.data, told, lines[len(lines)-1:], at)
+		m.Fields, m.Alone = c.Data, false
+		told = c.Data.told()
 	}
-	who, ok := identify(m.Fields, f.program.UseDNS)
+	who, ok := identify(told, f.program.UseDNS)
 	m.ID, m.Kind, m.IP = who.id, who.kind, who.ip
 	if !ok && m.Verdict == Failed {
 		m.Verdict = Missed
@@ -232,7 +226,7 @@ func (f *Filter) fill(e event.Entry) string {
 			f.buf = append(append(append(f.buf, w.Before...), w.After...), '\n')
 		}
 	} else {
-		f.window = append(f.window[:0], e)
+		f.line = e.Line.Text
 		f.buf = append(append(append(f.buf, e.Before...), e.After...), '\n')
 	}
 	// The text is not kept beyond the next call: what is kept is cloned.

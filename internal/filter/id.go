@@ -16,10 +16,10 @@ type identity struct {
 }
 
 // identify reads the ban id out of the fields: <F-ID>, else the address, else the host name.
-func identify(d Fields, usedns string) (identity, bool) {
-	addr, prefix := d.Get("ip4"), d.Get("cidr")
+func identify(d told, usedns string) (identity, bool) {
+	addr, prefix := d.ip4, d.cidr
 	if addr == "" {
-		addr = d.Get("ip6")
+		addr = d.ip6
 	}
 	var who identity
 	switch {
@@ -29,15 +29,15 @@ func identify(d Fields, usedns string) (identity, bool) {
 		}
 		who.id, who.kind = canonical(addr)
 		who.ip = who.id
-	case d.Get("dns") != "":
-		who.id, who.kind = canonical(d.Get("dns"))
+	case d.dns != "":
+		who.id, who.kind = canonical(d.dns)
 		if who.kind == event.Raw && (usedns == "yes" || usedns == "warn") {
 			who.kind = event.Name
 		}
 		who.ip = who.id
 	}
-	if fid := d.Get("fid"); fid != "" {
-		who.id, who.kind = canonical(fid)
+	if d.fid != "" {
+		who.id, who.kind = canonical(d.fid)
 	}
 	return who, who.id != ""
 }
@@ -51,6 +51,9 @@ func canonical(text string) (string, event.IDKind) {
 		return canonicalPrefix(text, at)
 	}
 	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		if a.Is4() {
+			return text, event.Address // it has one form only
+		}
 		return a.Unmap().String(), event.Address
 	}
 	return text, event.Raw

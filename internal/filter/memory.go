@@ -25,11 +25,13 @@ type connection struct {
 	Data    Fields    `json:"data"`
 	Users   []string  `json:"users,omitempty"`
 	Quiet   []string  `json:"quiet,omitempty"`   // lines that were no failure so far
-	Matches []string  `json:"matches,omitempty"` // lines of the failure that is due or was reported
+	Matches []string  `json:"matches,omitempty"` // lines of the failure that is due
 	Pending bool      `json:"pending,omitempty"` // a failure that waits for an address
 	NoFail  bool      `json:"nofail,omitempty"`  // the last line was no failure
 
 	place *list.Element
+	users string // Users as an action sees them
+	shown int    // how many of Users that is
 }
 
 // memory holds the connections of one jail, oldest first.
@@ -88,81 +90,83 @@ func (m *memory) leastDangerous() *connection {
 	return m.front()
 }
 
-// verdict is what a matching line comes to.
-type verdict int
-
-const (
-	failure verdict = iota
-	quiet           // <F-NOFAIL>: no failure (yet)
-	pending         // a failure without an address, which a later line may bring
-)
-
-// merge joins the fields of a line with what its connection told before (§2.4). data must hold
-// mlfid. The connection returned holds the joined fields and the lines that led to a failure.
-func (m *memory) merge(data *Fields, line string, at time.Time) (*connection, verdict) {
-	gained := data.Get("mlfgained") != ""
-	nofail := gained || data.Get("nofail") != ""
-	forget := data.Get("mlfforget") != ""
+// merge joins the fields of a line, of which told is what they tell, with what its connection told
+// before (§2.4). data must hold mlfid; line is the line alone. The connection returned holds the
+// joined fields; lines are those that led to a failure, valid until the next line.
+func (m *memory) merge(data *Fields, told told, line []string, at time.Time) (c *connection, lines []string, v Verdict) {
+	nofail := told.gained || told.nofail
 	data.drop("mlfforget")
-	key := data.Get("mlfid")
-	user := data.Get("user")
-	c := m.get(key, at)
-	if c == nil {
+	c = m.get(told.mlfid, at)
+	switch {
+	case c == nil && told.forget:
 		c = &connection{Since: at, Data: *data}
-		if !forget {
-			c.Data = data.Clone()
-			c.Key = c.Data.Get("mlfid")
-			m.add(c)
-		}
-	} else {
-		before := c.NoFail
-		c.Data.drop("nofail")
-		c.Data.drop("mlfgained")
-		if gained {
-			c.Pending = false
-		}
-		if !before && !c.Pending {
-			c.Matches = nil // they were reported
-		}
-		c.addUser(user)
+	case c == nil:
+		c = &connection{Since: at, Data: data.Clone()}
+		c.Key = c.Data.Get("mlfid")
+		m.add(c)
+	default:
+		c.goOn(told)
 		c.Data.update(*data)
-		if forget {
+		if told.forget {
 			m.forget(c)
 		}
 	}
 	m.dirty = true
-	c.addUser(user)
+	c.addUser(told.user)
 	if c.Pending || len(c.Users) > 1 {
-		nofail, gained = false, false
+		nofail = false
 		c.Data.drop("nofail")
 		c.Data.drop("mlfgained")
 		c.Pending = false // this line brings the address, or waits for one itself
 	}
-	return c, c.conclude(line, nofail, forget)
+	lines, v = c.conclude(line, nofail, told.forget)
+	return c, lines, v
+}
+
+// goOn takes back what only held for the connection's line before.
+func (c *connection) goOn(told told) {
+	c.Data.drop("nofail")
+	c.Data.drop("mlfgained")
+	if told.gained {
+		c.Pending = false
+	}
+	if !c.NoFail && !c.Pending {
+		c.Matches = nil // they were reported
+	}
+	c.addUser(told.user)
 }
 
 // conclude keeps the line where it belongs and says what it comes to (§2.4 steps 4 and 5).
-func (c *connection) conclude(line string, nofail, forget bool) verdict {
+func (c *connection) conclude(line []string, nofail, forget bool) ([]string, Verdict) {
 	c.NoFail = nofail
 	if nofail {
 		if !forget {
-			c.Quiet = keep(c.Quiet, line)
+			c.Quiet = keep(c.Quiet, strings.Clone(line[0]))
 		}
-		return quiet
+		return c.Matches, Quiet
 	}
 	for _, l := range c.Quiet {
 		c.Matches = keep(c.Matches, l)
 	}
 	c.Quiet = nil
-	c.Matches = keep(c.Matches, line)
-	if len(c.Users) > 0 {
-		c.Data.put("users", set(c.Users))
+	if n := len(c.Users); n > 0 {
+		if n > c.shown {
+			c.users, c.shown = set(c.Users), n
+		}
+		c.Data.put("users", c.users)
 	}
-	if c.Data.Get("fid") == "" && c.Data.Get("ip4") == "" && c.Data.Get("ip6") == "" && c.Data.Get("dns") == "" {
+	if t := c.Data.told(); t.fid == "" && t.ip4 == "" && t.ip6 == "" && t.dns == "" {
+		c.Matches = keep(c.Matches, strings.Clone(line[0]))
 		c.Pending = true
-		return pending
+		return c.Matches, Pending
 	}
-	return failure
+	// The lines are reported now and not asked for again: this one, mostly the only one, needs
+	// no copy.
+	if len(c.Matches) > 0 {
+		line = keep(c.Matches, line[0])
+	}
+	c.Matches = nil
+	return line, Failed
 }
 
 func (c *connection) addUser(user string) {
@@ -184,9 +188,9 @@ func set(names []string) string {
 // keep appends a line and drops the oldest where there are too many.
 func keep(lines []string, line string) []string {
 	if len(lines) >= maxKeptLines {
-		lines = lines[1:]
+		lines = slices.Delete(lines, 0, 1)
 	}
-	return append(slices.Clip(lines), strings.Clone(line))
+	return append(lines, line)
 }
 
 // Snapshot returns the memory for connections, for Restore after a restart.

@@ -3,6 +3,7 @@ package filter
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"gaol/internal/pattern"
 )
@@ -40,6 +41,8 @@ type rule struct {
 	expr    string // with the tags expanded
 	groups  []group
 	content int // group of <F-CONTENT>; -1: none
+
+	alternates bool // has alt_… or tuple_… groups
 }
 
 type group struct {
@@ -123,6 +126,7 @@ func compileRule(r Rule, usedns string, o pattern.Options) (*rule, error) {
 			fallthrough
 		case name != "":
 			c.groups = append(c.groups, group{name: name, at: i})
+			c.alternates = c.alternates || strings.HasPrefix(name, "alt_") || strings.HasPrefix(name, "tuple_")
 		}
 	}
 	return c, nil

@@ -16,7 +16,7 @@ type taken struct {
 // <SKIPLINES> stay (§2.9).
 func (f *Filter) take(r *rule, text string, spans []int32) taken {
 	if f.program.MaxLines <= 1 {
-		return taken{text: text, originals: append(f.lines[:0], f.window[0].Line.Text)}
+		return taken{text: text, originals: append(f.lines[:0], f.line)}
 	}
 	if int(spans[1]) > len(text) || len(text) != len(f.buf) {
 		// <F-CONTENT> was cut out: the lines it came from are not known; it is the newest's.
