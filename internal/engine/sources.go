@@ -76,6 +76,8 @@ func (p *plan) openJournal(state store.State, now time.Time) (source.Source, err
 	for _, m := range state.Marks {
 		if m.Cursor != "" {
 			o.Resume = m
+		} else if at := time.UnixMicro(m.Offset + 1); m.Source == "journal" && at.After(o.Since) {
+			o.Since = at // fail2ban kept the time of the last entry it read (§4.6)
 		}
 	}
 	s, err := source.Journal(o)
