@@ -89,6 +89,7 @@ type Decision struct {
 	Ban      Ban
 	Restored bool   // the ban came back from the store
 	Reason   string // of a Spare or of a manual ban or lift
+	Forgiven bool   // of a lift by hand: the id's past is forgotten
 }
 
 // Ban is one id kept out by one jail.
@@ -107,6 +108,7 @@ type Ban struct {
 	Source  string            `json:"source,omitempty"` // log of the last failure
 	Reason  string            `json:"reason,omitempty"` // given with `gaol ban --reason`
 	Manual  bool              `json:"manual,omitempty"`
+	Times   int               `json:"times,omitempty"` // how often the id was banned, with this one (bantime.increment)
 }
 
 // Tally is a jail's count for one id that is not banned yet (§4.1 of fail2ban's rules).

@@ -44,6 +44,7 @@ type Options struct {
 	FindTime   time.Duration // the count is a rate per FindTime
 	BanTime    time.Duration // negative: for ever
 	MaxMatches int           // log lines kept per id; 0: none
+	Increment  *Increment    // nil: every ban lasts BanTime
 
 	// Spared says whom automatic bans pass over (ignoreip, ignoreself), and why. May be nil.
 	Spared func(id string, kind event.IDKind) (why string, spared bool)
@@ -95,6 +96,9 @@ func (j *Jail) Fail(f event.Failure, now time.Time) []event.Decision {
 	j.totalFailed++
 	t := j.tallies.add(f, j.o)
 	if t.Count < j.o.MaxRetry {
+		t = j.tallies.weigh(f.ID, j.o.Increment.extra(f.ID, f.Time, j.o.MaxRetry))
+	}
+	if t.Count < j.o.MaxRetry {
 		return nil
 	}
 	j.tallies.remove(f.ID)
@@ -141,7 +145,7 @@ func (j *Jail) Unban(id string, _ time.Time, reason string) []event.Decision {
 	if !ok {
 		return nil
 	}
-	return []event.Decision{{Kind: event.Lift, Ban: b, Reason: reason}}
+	return []event.Decision{{Kind: event.Lift, Ban: b, Reason: reason, Forgiven: true}}
 }
 
 // Tick lifts the bans that are over (now strictly behind their end) and forgets the ids whose
@@ -232,6 +236,7 @@ func (j *Jail) judge(b event.Ban, now time.Time) []event.Decision {
 	if !ok {
 		return j.spare(b, fmt.Sprintf("the jail holds %d bans that never end", MaxBans), now)
 	}
+	b = j.o.Increment.lengthen(b, j.o.BanTime)
 	j.bans.put(b)
 	j.totalBanned++
 	return append(ds, event.Decision{Kind: event.Impose, Ban: b, Reason: b.Reason})

@@ -149,7 +149,7 @@ func TestBanHoldsItsEvidence(t *testing.T) {
 	want := []event.Decision{{Kind: event.Impose, Ban: event.Ban{
 		Jail: "j", ID: "192.0.2.1", IP: "192.0.2.1", Start: at(2), End: at(602), Count: 3,
 		Matches: []string{"line 1", "line 2"}, Fields: map[string]string{"user": "u0"},
-		Regex: "f:2", Source: "log",
+		Regex: "f:2", Source: "log", Times: 1,
 	}}}
 	if diff := cmp.Diff(want, ds); diff != "" {
 		t.Error(diff)

@@ -89,7 +89,7 @@ type answer struct {
 }
 
 // ask sends a stream and reads what follows from it into answers.
-func (m *model) ask(t *rapid.T, s stream, answers any) {
+func (m *model) ask(t interface{ Fatal(...any) }, s, answers any) {
 	text, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func (m *model) ask(t *rapid.T, s stream, answers any) {
 	}
 	line, err := m.out.ReadBytes('\n')
 	if err != nil {
-		t.Fatalf("the model stopped: %v", err)
+		t.Fatal("the model stopped:", err)
 	}
 	if err := json.Unmarshal(line, answers); err != nil {
 		t.Fatal(err)

@@ -14,7 +14,8 @@ import (
 // The rules: a ban comes back if it has not ended; unless it began (or was last renewed)
 // longer ago than the bantime of today; its end is moved forward to what that bantime gives; a
 // ban for ever gets that bantime too, unless it is for ever itself, which does not lengthen
-// bans that have an end. Manual bans keep the end they were given.
+// bans that have an end. Manual bans keep the end they were given. With bantime.increment the
+// longest ban it allows stands for the bantime.
 func (j *Jail) Restore(bans []event.Ban, tallies []event.Tally, now time.Time) []event.Decision {
 	ds := make([]event.Decision, 0, len(bans))
 	for _, b := range bans {
@@ -64,7 +65,11 @@ func (j *Jail) restoredEnd(b event.Ban, now time.Time) (end time.Time, why strin
 	if b.Renewed.After(start) {
 		start = b.Renewed
 	}
-	today := endOf(start, j.o.BanTime)
+	limit := j.o.ceiling()
+	if limit < 0 {
+		return b.End, ""
+	}
+	today := endOf(start, limit)
 	if over(today) {
 		return today, "it is over under the bantime that is configured now"
 	}

@@ -48,6 +48,14 @@ func (ts *tallies) add(f event.Failure, o Options) event.Tally {
 	return t.Tally
 }
 
+// weigh adds n to the count of an id, which is on it, and returns its tally. The failures stay
+// those that were seen.
+func (ts *tallies) weigh(id string, n int) event.Tally {
+	t := ts.byID[id]
+	t.Count += n
+	return t.Tally
+}
+
 // count adds one failure at time at to a tally: the rate estimate of §4.1. What was counted
 // before is scaled down, half to even as Python rounds, when its first failure is out of
 // findtime; a failure older than the last one moves no time and still counts.
