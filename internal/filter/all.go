@@ -19,6 +19,7 @@ type Tested struct {
 func (f *Filter) Try(e event.Entry, at time.Time, all bool) Tested {
 	p := f.program
 	f.aborts = nil
+	f.memory.nextLine()
 	t := Tested{Ignore: -1}
 	text := f.fill(e)
 	p.scanner.Scan(text, f.hit)

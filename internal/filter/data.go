@@ -97,19 +97,22 @@ func (d Fields) told() (t told) {
 }
 
 // Clone copies the fields and their text, which lies in a buffer that is reused.
-func (d Fields) Clone() Fields {
+func (d Fields) Clone() Fields { return d.appendTo(make(Fields, 0, len(d))) }
+
+// appendTo appends copies of the fields to c; their text is one allocation.
+func (d Fields) appendTo(c Fields) Fields {
 	size := 0
-	for _, f := range d {
-		size += len(f.Value)
+	for i := range d {
+		size += len(d[i].Value)
 	}
 	var b strings.Builder
 	b.Grow(size)
-	for _, f := range d {
-		b.WriteString(f.Value)
+	for i := range d {
+		b.WriteString(d[i].Value)
 	}
-	c, text := make(Fields, len(d), len(d)+1), b.String()
-	for i, f := range d {
-		c[i] = Field{Name: f.Name, Value: text[:len(f.Value)], Set: f.Set}
+	text := b.String()
+	for _, f := range d {
+		c = append(c, Field{Name: f.Name, Value: text[:len(f.Value)], Set: f.Set})
 		text = text[len(f.Value):]
 	}
 	return c

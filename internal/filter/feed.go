@@ -101,6 +101,7 @@ func cloneAll(lines []string) []string {
 func (f *Filter) Match(e event.Entry, at time.Time) Match {
 	p := f.program
 	f.aborts = nil
+	f.memory.nextLine()
 	text := f.fill(e)
 	p.scanner.Scan(text, f.hit)
 	if !p.early && !slices.Contains(f.hit, true) {

@@ -1,7 +1,6 @@
 package filter
 
 import (
-	"container/list"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -29,16 +28,43 @@ type connection struct {
 	Pending bool      `json:"pending,omitempty"` // a failure that waits for an address
 	NoFail  bool      `json:"nofail,omitempty"`  // the last line was no failure
 
-	place *list.Element
-	users string // Users as an action sees them
-	shown int    // how many of Users that is
+	older, newer *connection
+	users        string // Users as an action sees them
+	shown        int    // how many of Users that is
 }
 
 // memory holds the connections of one jail, oldest first.
 type memory struct {
-	byKey map[string]*connection
-	order list.List // of *connection
-	dirty bool
+	byKey          map[string]*connection
+	oldest, newest *connection
+	dirty          bool
+
+	// What new connections are made of: forgotten ones. Under attack most lines begin or end a
+	// connection, and every second allocation was one's. The matches of the present line may
+	// still show those behind ready.
+	spare   []*connection
+	ready   int
+	passing connection // one that its first line ends
+}
+
+// maxSpare is how many forgotten connections are kept for new ones.
+const maxSpare = 16
+
+// nextLine says that nobody looks at the matches of the line before any more.
+func (m *memory) nextLine() { m.ready = len(m.spare) }
+
+// fresh is a connection that knows nothing yet.
+func (m *memory) fresh(since time.Time) *connection {
+	if m.ready == 0 {
+		return &connection{Since: since}
+	}
+	m.ready--
+	last := len(m.spare) - 1
+	c := m.spare[m.ready]
+	m.spare[m.ready] = m.spare[last]
+	m.spare = m.spare[:last]
+	*c = connection{Since: since, Data: c.Data[:0], Users: c.Users[:0]}
+	return c
 }
 
 // get returns the connection with the key unless it is too old.
@@ -56,7 +82,19 @@ func (c *connection) expired(at time.Time) bool { return at.Sub(c.Since).Abs() >
 
 func (m *memory) forget(c *connection) {
 	delete(m.byKey, c.Key)
-	m.order.Remove(c.place)
+	if c.older != nil {
+		c.older.newer = c.newer
+	} else {
+		m.oldest = c.newer
+	}
+	if c.newer != nil {
+		c.newer.older = c.older
+	} else {
+		m.newest = c.older
+	}
+	if len(m.spare) < maxSpare {
+		m.spare = append(m.spare, c)
+	}
 	m.dirty = true
 }
 
@@ -65,29 +103,32 @@ func (m *memory) add(c *connection) {
 		m.byKey = map[string]*connection{}
 	}
 	m.byKey[c.Key] = c
-	c.place = m.order.PushBack(c)
+	if c.older = m.newest; c.older != nil {
+		c.older.newer = c
+	} else {
+		m.oldest = c
+	}
+	m.newest = c
 	m.dirty = true
-	for front := m.front(); front != c && front.expired(c.Since); front = m.front() {
-		m.forget(front)
+	for m.oldest != c && m.oldest.expired(c.Since) {
+		m.forget(m.oldest)
 	}
 	if len(m.byKey) > maxConnections {
 		m.forget(m.leastDangerous())
 	}
 }
 
-func (m *memory) front() *connection { return m.order.Front().Value.(*connection) }
-
 // leastDangerous is the oldest connection that has nothing to report; the oldest of all where
 // none of the first ones is so.
 func (m *memory) leastDangerous() *connection {
-	e := m.order.Front()
+	c := m.oldest
 	for range 64 {
-		if c := e.Value.(*connection); !c.Pending && len(c.Quiet) == 0 {
+		if !c.Pending && len(c.Quiet) == 0 {
 			return c
 		}
-		e = e.Next()
+		c = c.newer
 	}
-	return m.front()
+	return m.oldest
 }
 
 // merge joins the fields of a line, of which told is what they tell, with what its connection told
@@ -99,9 +140,11 @@ func (m *memory) merge(data *Fields, told told, line []string, at time.Time) (c 
 	c = m.get(told.mlfid, at)
 	switch {
 	case c == nil && told.forget:
-		c = &connection{Since: at, Data: *data}
+		m.passing = connection{Since: at, Data: *data, Users: m.passing.Users[:0]}
+		c = &m.passing
 	case c == nil:
-		c = &connection{Since: at, Data: data.Clone()}
+		c = m.fresh(at)
+		c.Data = data.appendTo(c.Data)
 		c.Key = c.Data.Get("mlfid")
 		m.add(c)
 	default:
@@ -195,9 +238,9 @@ func keep(lines []string, line string) []string {
 
 // Snapshot returns the memory for connections, for Restore after a restart.
 func (f *Filter) Snapshot() ([]byte, error) {
-	live := make([]*connection, 0, f.memory.order.Len())
-	for e := f.memory.order.Front(); e != nil; e = e.Next() {
-		live = append(live, e.Value.(*connection))
+	live := make([]*connection, 0, len(f.memory.byKey))
+	for c := f.memory.oldest; c != nil; c = c.newer {
+		live = append(live, c)
 	}
 	f.memory.dirty = false
 	b, err := json.Marshal(live)

@@ -104,7 +104,11 @@ func TestMemoryIsBounded(t *testing.T) {
 	if n := len(f.memory.byKey); n > maxConnections {
 		t.Errorf("%d connections are kept, want at most %d", n, maxConnections)
 	}
-	if n := f.memory.order.Len(); n != len(f.memory.byKey) {
+	n := 0
+	for c := f.memory.oldest; c != nil; c = c.newer {
+		n++
+	}
+	if n != len(f.memory.byKey) {
 		t.Errorf("%d places for %d connections", n, len(f.memory.byKey))
 	}
 	if got := feed(f, "1 close 192.0.2.2"); len(got) != 1 || got[0].ID != "192.0.2.2" {
@@ -227,5 +231,33 @@ func TestWindowOutlivesTheLines(t *testing.T) {
 	failures, _ := f.Feed(event.Entry{Line: event.Line{Text: "b 192.0.2.1"}, After: "b 192.0.2.1", Time: moment()}, moment())
 	if len(failures) != 1 || failures[0].Matches[0] != "a al" || failures[0].Fields["user"] != "al" {
 		t.Errorf("failures %+v, want one of two lines", failures)
+	}
+}
+
+// What forgotten connections are made of serves new ones, but not while the matches of the line
+// that ended them can be looked at.
+func TestMatchesOutliveTheirConnection(t *testing.T) {
+	p, err := filterCase{
+		Pref: `^<F-MLFID>\d+</F-MLFID> <F-CONTENT>.+</F-CONTENT>$`,
+		Fail: []string{`^<F-MLFFORGET>bye</F-MLFFORGET> <F-USER>\S+</F-USER> \S+ <ADDR>`, `^(?:hi|bye \S+) <F-USER>\S+</F-USER> <ADDR>`},
+	}.compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := New(p)
+	for _, line := range []string{"7 hi al 192.0.2.1", "7 bye al bob 192.0.2.1"} {
+		tested := f.Try(event.Entry{Line: event.Line{Text: line}, After: line, Time: moment()}, moment(), true)
+		for _, m := range tested.Matches {
+			if want := []string{"al", "bob"}[m.Rule%2]; line[2] == 'b' && m.Fields.Get("user") != want {
+				t.Errorf("failregex %d: user %q, want %q", m.Rule, m.Fields.Get("user"), want)
+			}
+		}
+		if line[2] == 'b' && len(tested.Matches) != 2 {
+			t.Errorf("%d matches, want 2", len(tested.Matches))
+		}
+	}
+	failures := feed(f, "8 hi eve 192.0.2.3")
+	if want := "map[ip4:192.0.2.3 mlfid:8 user:eve users:[eve]]"; len(failures) != 1 || fmt.Sprint(failures[0].Fields) != want {
+		t.Errorf("a new connection begins with %+v", failures)
 	}
 }
