@@ -32,7 +32,7 @@ func (j *Jail) Restore(bans []event.Ban, tallies []event.Tally, now time.Time) [
 }
 
 func (j *Jail) restoreBan(b event.Ban, now time.Time) []event.Decision {
-	b.Jail = j.o.Name
+	b.Jail, b.Times = j.o.Name, max(b.Times, 1)
 	end, why := j.restoredEnd(b, now)
 	if why == "" {
 		if reason, exempt := j.exempt(b.ID, b.IP, b.Kind, b.Manual); exempt {

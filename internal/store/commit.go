@@ -20,6 +20,7 @@ type Change struct {
 	Confirmed   []string      // Unbans that the kernel has carried out
 	Unbans      []string      // lifted: kept in State.Unbanned until Confirmed or banned again
 	Reason      string        // why the Unbans were lifted, for the history
+	Forgiven    []string      // ids whose earlier bans no longer count: Past
 	Bans        []event.Ban   // new, or changed; Jail counts, not Ban.Jail
 	Memory      []byte        // filter snapshot; nil: unchanged
 }
@@ -101,6 +102,9 @@ func (w *writer) change(c *Change) {
 			micros(at), c.Reason, c.Jail, id)
 		w.exec(`INSERT OR REPLACE INTO unban VALUES (?,?,?)`, c.Jail, id, micros(at))
 	}
+	for _, id := range c.Forgiven {
+		w.exec(`UPDATE ban SET times=0 WHERE jail=? AND id=?`, c.Jail, id)
+	}
 	for i := range c.Bans {
 		w.ban(c.Jail, &c.Bans[i])
 	}
@@ -118,13 +122,13 @@ func (w *writer) tally(jail string, t *event.Tally) {
 // ban writes a ban over the one in force, so that an extension is no second entry in the
 // history, and takes back an unban that the kernel has not seen yet.
 func (w *writer) ban(jail string, b *event.Ban) {
-	w.exec(`INSERT INTO ban (jail, id, kind, ip, start, "end", renewed, failures, regex, source, reason, manual, matches, fields)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+	w.exec(`INSERT INTO ban (jail, id, kind, ip, start, "end", renewed, failures, regex, source, reason, manual, matches, fields, times)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
 		ON CONFLICT (jail, id) WHERE lifted IS NULL DO UPDATE SET
 			kind=excluded.kind, ip=excluded.ip, start=excluded.start, "end"=excluded."end", renewed=excluded.renewed,
 			failures=excluded.failures, regex=excluded.regex, source=excluded.source,
-			reason=excluded.reason, manual=excluded.manual, matches=excluded.matches, fields=excluded.fields`,
+			reason=excluded.reason, manual=excluded.manual, matches=excluded.matches, fields=excluded.fields, times=excluded.times`,
 		jail, b.ID, int(b.Kind), b.IP, micros(b.Start), micros(b.End), micros(b.Renewed), b.Count,
-		b.Regex, b.Source, b.Reason, b.Manual, packLines(b.Matches), packFields(b.Fields))
+		b.Regex, b.Source, b.Reason, b.Manual, packLines(b.Matches), packFields(b.Fields), b.Times)
 	w.exec(`DELETE FROM unban WHERE jail=? AND id=?`, jail, b.ID)
 }

@@ -98,7 +98,7 @@ func scanBanned(rows *sql.Rows) (banned, error) {
 		return b, err
 	}
 	b.ID, b.Kind = fail2banID(b.ID)
-	b.Start, b.Reason = time.Unix(start, 0), takenOver
+	b.Start, b.Reason, b.Times = time.Unix(start, 0), takenOver, max(b.count, 1)
 	// Below zero: -1 is for ever, -2 unknown. Both come back with the bantime of today (§4.5).
 	if length >= 0 {
 		b.End = time.Unix(start+length, 0)

@@ -151,10 +151,10 @@ func (t *taker) past(b *banned) bool {
 	if lifted.IsZero() || lifted.After(t.o.Now) {
 		lifted = t.o.Now
 	}
-	t.exec(`INSERT INTO ban (jail, id, kind, ip, start, "end", failures, regex, source, reason, manual, matches, fields, lifted)
-		VALUES (?,?,?,?,?,?,?,'','',?,0,?,?,?)`,
+	t.exec(`INSERT INTO ban (jail, id, kind, ip, start, "end", failures, regex, source, reason, manual, matches, fields, lifted, times)
+		VALUES (?,?,?,?,?,?,?,'','',?,0,?,?,?,?)`,
 		b.Jail, b.ID, int(b.Kind), b.IP, micros(b.Start), micros(b.End), b.Count, b.Reason,
-		packLines(b.Matches), packFields(b.Fields), micros(lifted))
+		packLines(b.Matches), packFields(b.Fields), micros(lifted), b.Times)
 	return t.err == nil
 }
 

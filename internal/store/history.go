@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
 
@@ -25,19 +26,48 @@ func (s *Store) History(ctx context.Context, jail, id string, limit int) ([]Reco
 	return all, nil
 }
 
+// Past is how often an id was banned by a jail (any jail: by all together, an empty jail), and
+// the start of its newest ban; zero where none is known or it was forgiven. Each ban keeps the
+// number that it has, so that the count outlives the rows of earlier ones.
+func (s *Store) Past(ctx context.Context, jail, id string) (times int, last time.Time, err error) {
+	rows, err := query(ctx, s.db, scanPast, `SELECT times, max(start) FROM ban
+		WHERE id = ?1 AND (?2 = '' OR jail = ?2) GROUP BY jail`, id, jail)
+	if err != nil {
+		return 0, time.Time{}, fmt.Errorf("read the past of a ban id: %w", err)
+	}
+	for _, r := range rows { // beside max() SQLite yields the values of its row
+		times += r.Times
+		if r.Times > 0 && r.Start.After(last) {
+			last = r.Start
+		}
+	}
+	return times, last, nil
+}
+
+func scanPast(rows *sql.Rows) (b event.Ban, err error) {
+	var start sql.NullInt64
+	err = rows.Scan(&b.Times, &start)
+	b.Start = fromMicros(start)
+	return b, err
+}
+
 // idlePosition is how much longer the read position of a silent log is kept in a running jail.
 const idlePosition = 30 * 24 * time.Hour
 
 // Purge removes what is older than age: bans lifted before that, the log lines of bans that
 // began before that, and what is left of jails that are not running. age must not be shorter
-// than the longest findtime: a position forgotten earlier would count failures twice.
+// than the longest findtime: a position forgotten earlier would count failures twice. The newest
+// ban of an id, without its log lines, stays for three times its length more: the next one is
+// longer for it (bantime.increment).
 func (s *Store) Purge(ctx context.Context, now time.Time, age time.Duration, running []string) error {
 	before := now.Add(-age).UnixMicro()
 	idle := now.Add(-age - idlePosition).UnixMicro()
 	alive := encode(append([]string{}, running...))
 	const gone = ` AND jail NOT IN (SELECT value FROM json_each(?))`
 	err := s.write(ctx, "purge state", func(w *writer) {
-		w.exec(`DELETE FROM ban WHERE lifted < ?`, before)
+		w.exec(`DELETE FROM ban WHERE lifted < ?1 AND ("end" IS NULL OR times = 0 OR start + 3 * ("end" - start) < ?1
+			OR EXISTS (SELECT 1 FROM ban newer WHERE newer.id = ban.id AND newer.jail = ban.jail AND newer.start > ban.start))`, before)
+		w.exec(`UPDATE ban SET fields = NULL WHERE lifted < ? AND fields IS NOT NULL`, before)
 		w.exec(`UPDATE ban SET matches = NULL WHERE start < ? AND matches IS NOT NULL`, before)
 		w.exec(`DELETE FROM mark WHERE at < ?`, idle)
 		for _, statement := range []string{

@@ -75,6 +75,8 @@ CREATE TABLE takeover (path TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
 CREATE VIEW taken_over AS
 	SELECT path, strftime('%Y-%m-%d %H:%M:%S', at / 1000000, 'unixepoch', 'localtime') AS at
 	FROM takeover ORDER BY at;
+`, `
+ALTER TABLE ban ADD COLUMN times INTEGER NOT NULL DEFAULT 1;
 `}
 }
 
