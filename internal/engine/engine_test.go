@@ -54,6 +54,7 @@ func newRunning(t *testing.T) *running {
 	dir := t.TempDir()
 	r := &running{t: t, dir: dir, log: filepath.Join(dir, "auth.log"), fw: firewall.NewMemory()}
 	r.write("conf/jail.local", fmt.Sprintf(sshdJail, r.log))
+	r.write("conf/fail2ban.local", "[Definition]\ndbfile = None\n") // not this machine's
 	r.write("auth.log", "")
 	return r
 }
@@ -337,5 +338,25 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A line that would hang a backtracker costs a bounded number of steps, and the log says which
+// regex gave up, by its place.
+func TestRegexThatGivesUpIsNamed(t *testing.T) {
+	r := newRunning(t)
+	r.write("conf/filter.d/slow.conf", "[Definition]\nfailregex = ^ host (?P<a>(?:x+x+)+)y(?P=a)! from <ADDR>$\n")
+	r.write("conf/jail.local", strings.Replace(fmt.Sprintf(sshdJail, r.log), "filter = sshd", "filter = slow", 1))
+	r.start()
+	f, err := os.OpenFile(r.log, os.O_APPEND|os.O_WRONLY, 0)
+	must(t, err)
+	defer f.Close()
+	fmt.Fprintf(f, "%s host %sy! from 203.0.113.7\n", time.Now().Format("2006-01-02T15:04:05-07:00"), strings.Repeat("x", 3000))
+	r.wait("regex gave up on a line")
+	if last := r.seen[len(r.seen)-1]; !strings.Contains(last, "filter.d/slow.conf:2") {
+		t.Errorf("the log does not name the regex's place: %s", last)
+	}
+	if s := r.do(control.Status{Jail: "sshd"}).Status.Jails[0]; s.Aborted != 1 {
+		t.Errorf("status counts %d aborts, want 1", s.Aborted)
 	}
 }
