@@ -1,6 +1,7 @@
 package pattern
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -73,8 +74,9 @@ const (
 
 // charset is a set ready for matching. Immutable once made.
 type charset struct {
-	table [utf8.RuneSelf]bool
+	table [256]uint8 // by byte: 1 for members; above ASCII: 1 for allHigh
 	high  reach
+	stop  int // the only byte that ends a run of the set; -1: there are more, or none
 	items []item
 	neg   bool
 	fold  bool
@@ -82,9 +84,15 @@ type charset struct {
 }
 
 func newCharset(items []item, neg bool, f flag) *charset {
-	c := &charset{items: items, neg: neg, fold: f&flagI != 0, ascii: f&flagA != 0}
+	c := &charset{items: items, neg: neg, fold: f&flagI != 0, ascii: f&flagA != 0, stop: -1}
+	stops := 0
 	for r := range rune(utf8.RuneSelf) {
-		c.table[r] = c.has(r)
+		if c.has(r) {
+			c.table[r] = 1
+			continue
+		}
+		c.stop = int(r)
+		stops++
 	}
 	c.high = noHigh
 	if neg {
@@ -94,6 +102,14 @@ func newCharset(items []item, neg bool, f flag) *charset {
 		if it.cat != catNone || it.hi >= utf8.RuneSelf || c.fold && !c.ascii {
 			c.high = someHigh
 		}
+	}
+	if c.high == allHigh {
+		for b := utf8.RuneSelf; b < len(c.table); b++ {
+			c.table[b] = 1
+		}
+	}
+	if stops != 1 || c.high != allHigh {
+		c.stop = -1
 	}
 	return c
 }
@@ -152,20 +168,15 @@ func (c *charset) inRanges(r rune) bool {
 
 // width gives how many bytes of text at pos the set's one code point takes, 0: no match.
 func (c *charset) width(text string, pos int) int {
-	if pos >= len(text) {
-		return 0
-	}
-	if b := text[pos]; b < utf8.RuneSelf {
-		if c.table[b] {
-			return 1
-		}
-		return 0
+	if pos < len(text) && text[pos] < utf8.RuneSelf {
+		return int(c.table[text[pos]])
 	}
 	return c.highWidth(text, pos)
 }
 
+// highWidth is width above ASCII and at the end of the text.
 func (c *charset) highWidth(text string, pos int) int {
-	if c.high == noHigh {
+	if pos >= len(text) || c.high == noHigh {
 		return 0
 	}
 	r, w := utf8.DecodeRuneInString(text[pos:])
@@ -175,10 +186,37 @@ func (c *charset) highWidth(text string, pos int) int {
 	return 0
 }
 
+// run gives where the run of the set's characters ends that begins at pos. Runs are most of what
+// a search reads: "." and its like look for the one byte that ends them, the others are read
+// byte by byte as long as these are ASCII.
+func (c *charset) run(text string, pos int) int {
+	if c.stop >= 0 {
+		if n := strings.IndexByte(text[pos:], byte(c.stop)); n >= 0 {
+			return pos + n
+		}
+		return len(text)
+	}
+	for {
+		rest, n := text[pos:], 0
+		for n < len(rest) && c.table[rest[n]] != 0 {
+			n++
+		}
+		pos += n
+		w := 0
+		if n < len(rest) && rest[n] >= utf8.RuneSelf {
+			w = c.highWidth(text, pos)
+		}
+		if w == 0 {
+			return pos
+		}
+		pos += w
+	}
+}
+
 // begin adds to f the bytes that a match can begin with.
 func (c *charset) begin(f *firstSet) {
 	for b, in := range c.table {
-		if in {
+		if in != 0 {
 			f.add(byte(b))
 		}
 	}

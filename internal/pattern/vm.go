@@ -35,7 +35,18 @@ func (m *Memory) run(pos int) (bool, error) {
 		case opJmp:
 			pc = int(in.x)
 			continue
-		case opSplit, opIter, opWhile, opLoop, opLook:
+		case opSplit:
+			if ways := in.first.at(text, pos); !in.head && ways != wayX|wayY {
+				if ok = ways != 0; ok { // nothing to choose, as mostly
+					pc = in.way(ways)
+					continue
+				}
+				break
+			}
+			if pc, pos, ok = m.choose(in, pc, pos); ok {
+				continue
+			}
+		case opIter, opWhile, opLoop, opLook:
 			if pc, pos, ok = m.choose(in, pc, pos); ok {
 				continue
 			}

@@ -81,20 +81,15 @@ func (m *Memory) reach(in *inst, low, more int) (int, bool) {
 
 // scan passes characters of set, at most limit of them if that is not negative.
 func (m *Memory) scan(set *charset, pos, limit int) int {
-	text := m.text
-	for pos < len(text) && limit != 0 {
-		b := text[pos]
-		w := 1
-		if b >= utf8.RuneSelf {
-			w = set.highWidth(text, pos)
-		} else if !set.table[b] {
-			w = 0
-		}
+	if limit < 0 {
+		return set.run(m.text, pos)
+	}
+	for ; limit > 0; limit-- {
+		w := set.width(m.text, pos)
 		if w == 0 {
 			break
 		}
 		pos += w
-		limit--
 	}
 	return pos
 }
