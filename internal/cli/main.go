@@ -46,7 +46,7 @@ func rootCommand() *cobra.Command {
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), checkCommand(), testCommand())
+	root.AddCommand(runCommand(), checkCommand(), testCommand(), importCommand())
 	root.AddCommand(clientCommands(version, dropTable)...)
 	return root
 }

@@ -85,7 +85,7 @@ func printBans(out io.Writer, bans []event.Ban, withJail bool) error {
 // why says what led to a ban, in few words.
 func why(b event.Ban) string {
 	if !b.Manual {
-		return b.Regex
+		return or(b.Regex, b.Reason) // found in the kernel, taken over from fail2ban
 	}
 	if b.Reason == "" {
 		return "by hand"

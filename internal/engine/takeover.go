@@ -31,8 +31,11 @@ type Imported struct {
 	LeftOut []string      `json:"left_out,omitempty"` // jails that are not enabled here
 }
 
-// ErrNoDatabase says that there is no database of fail2ban to take over.
-var ErrNoDatabase = errors.New("fail2ban has no database")
+// Errors of Import that a command line can turn into a hint.
+var (
+	ErrNoDatabase = errors.New("fail2ban has no database")
+	ErrGaolRuns   = errors.New("gaol is running")
+)
 
 // Import takes over what fail2ban knows into the state of a gaol that does not run: the bans in
 // force, those of the past, and where each log was read to. The next start judges the bans by
@@ -81,6 +84,9 @@ func stateFor(o ImportOptions) (*store.Store, func(), error) {
 	s, err := store.Open(path)
 	if err != nil {
 		remove()
+		if locked := (*store.LockedError)(nil); errors.As(err, &locked) {
+			err = fmt.Errorf("%w: %w", ErrGaolRuns, err)
+		}
 		return nil, nil, err
 	}
 	return s, func() { _ = s.Close(); remove() }, nil

@@ -37,6 +37,7 @@ func newGaol(t *testing.T, n *netlab.Node, jailLocal string) *gaol {
 		t.Fatal(err)
 	}
 	g.write(t, "jail.local", jailLocal)
+	g.write(t, "fail2ban.local", "[Definition]\ndbfile = None\n") // this machine's is none of ours
 	t.Cleanup(func() {
 		if g.daemon == nil {
 			return
