@@ -31,7 +31,7 @@ type Spec struct {
 type Options struct {
 	Journal Journal
 	// Facts gives the values of tags that only the engine knows (ip-host, ipmatches,
-	// ipjailmatches, ipfailures, ipjailfailures, bancount, jail.banned, jail.banned_total,
+	// ipjailmatches, ipfailures, ipjailfailures, jail.banned, jail.banned_total,
 	// jail.found, jail.found_total). It is asked only for tags that a command uses, and
 	// ok = false means that the ban's own value, or 0, is used.
 	Facts func(ctx context.Context, tag string, b event.Ban) (value string, ok bool)

@@ -68,6 +68,8 @@ func own(b *event.Ban, name string, restored bool) (string, bool) {
 		return familyName(b), true
 	case "ip-rev":
 		return reversed(address(b)), true
+	case "bancount":
+		return strconv.Itoa(b.Times), true
 	case "failures":
 		return strconv.Itoa(b.Count), true
 	case "time":
@@ -107,7 +109,7 @@ func layout(name string) (string, bool) {
 
 func engineKnows(name string) bool {
 	switch name {
-	case "ip-host", "ipmatches", "ipjailmatches", "ipfailures", "ipjailfailures", "bancount",
+	case "ip-host", "ipmatches", "ipjailmatches", "ipfailures", "ipjailfailures",
 		"jail.name", "jail.banned", "jail.banned_total", "jail.found", "jail.found_total":
 		return true
 	}

@@ -91,6 +91,8 @@ func (d canned) status(jail string) (control.Reply, error) {
 			Port: "2222", Protocol: "tcp", Actions: []string{"gaol"}, Lines: 1000, Aborted: 2, CutLines: 1,
 			Sources:         []event.SourceStatus{{Name: "/var/log/auth.log", Found: true, Lines: 1000}, {Name: "/var/log/secure"}},
 			CurrentlyFailed: 2, TotalFailed: 17, CurrentlyBanned: 2, TotalBanned: 5, Bans: d.bans(),
+			ActionStates: []event.ActionStatus{{Name: "well"}, {Name: "mail", Failing: true, Failures: 3, Waiting: 2, Dropped: 1,
+				FailedAt: time.Date(2026, 11, 24, 11, 0, 0, 0, time.UTC), Error: "exit status 75"}},
 		}, {Name: "nginx", Problem: "jail.local:9: no such filter"}},
 	}
 	if jail == "" {

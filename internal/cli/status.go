@@ -121,6 +121,11 @@ func printJail(out io.Writer, j event.JailStatus) error {
 		[]string{"rule", fmt.Sprintf("%s within %s, bantime %s", plural(j.MaxRetry, "failure"), showSpan(j.FindTime), showSpan(j.BanTime))},
 		[]string{"port", port(j)},
 		[]string{"actions", strings.Join(j.Actions, ", ")})
+	for _, a := range j.ActionStates {
+		if text := fares(a); text != "" {
+			rows = append(rows, []string{"action " + a.Name, text})
+		}
+	}
 	for _, s := range j.Sources {
 		rows = append(rows, []string{"log", fmt.Sprintf("%s, %s", showSource(s), plural(int(s.Lines), "line"))})
 	}
@@ -136,6 +141,21 @@ func printJail(out io.Writer, j event.JailStatus) error {
 	}
 	fmt.Fprintln(out)
 	return printBans(out, j.Bans, false)
+}
+
+// fares is what is worth telling of an action's commands; "" while all is well.
+func fares(a event.ActionStatus) string {
+	var parts []string
+	if a.Failures > 0 {
+		parts = append(parts, fmt.Sprintf("failed %s, last at %s: %s", plural(int(a.Failures), "time"), showTime(a.FailedAt), a.Error))
+	}
+	if a.Waiting > 0 {
+		parts = append(parts, plural(a.Waiting, "command")+" waiting")
+	}
+	if a.Dropped > 0 {
+		parts = append(parts, plural(int(a.Dropped), "notification")+" dropped")
+	}
+	return strings.Join(parts, "; ")
 }
 
 func port(j event.JailStatus) string {

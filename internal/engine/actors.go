@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"gaol/internal/action"
@@ -20,18 +22,23 @@ type actors struct {
 	jail   string
 	queues *action.Queues
 	log    *slog.Logger
+	now    func() time.Time
 	all    []*actor
 }
 
 type actor struct {
 	*action.Action
 	spec action.Spec
+
+	mu    sync.Mutex // the queue's goroutine writes, viewers read
+	state event.ActionStatus
 }
 
 // newActors prepares the commands of a plan. Actors of the version before whose properties
 // are the same go on: they know what they have put in place. The rest of them is returned.
-func newActors(p *plan, d *deps, before *actors) (now *actors, gone []*actor, err error) {
-	now = &actors{jail: p.conf.Name, queues: d.queues, log: d.log}
+func newActors(p *plan, d *deps, o action.Options, before *actors) (now *actors, gone []*actor, err error) {
+	now = &actors{jail: p.conf.Name, queues: d.queues, log: d.log, now: d.now}
+	o.Report = now.report
 	var old []*actor
 	if before != nil {
 		old = slices.Clone(before.all)
@@ -49,11 +56,11 @@ func newActors(p *plan, d *deps, before *actors) (now *actors, gone []*actor, er
 			old = slices.Delete(old, i, i+1)
 			continue
 		}
-		a, err := action.New(spec, action.Options{Journal: d.journal, Report: now.report})
+		a, err := action.New(spec, o)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", c.Pos, err)
 		}
-		now.all = append(now.all, &actor{a, spec})
+		now.all = append(now.all, &actor{Action: a, spec: spec, state: event.ActionStatus{Name: a.Name()}})
 	}
 	return now, old, nil
 }
@@ -91,15 +98,24 @@ func (as *actors) recover(intents []event.Intent, inForce map[string]bool) {
 }
 
 // follow takes over from the actors before, on reload: those that are gone flush and stop,
-// new ones start; the restored bans go to all.
+// those that stay are told, new ones start; the restored bans go to all.
 func (as *actors) follow(before *actors, gone []*actor) {
 	for _, a := range gone {
 		before.end(a)
 	}
 	for _, a := range as.all {
-		if !slices.Contains(before.all, a) {
+		if slices.Contains(before.all, a) {
+			as.add(a, false, "reload", a.Reload)
+		} else {
 			as.add(a, false, "start", a.Start)
 		}
+	}
+}
+
+// reload tells the actions of a jail that did not change that the configuration was read again.
+func (as *actors) reload() {
+	for _, a := range as.all {
+		as.add(a, false, "reload", a.Reload)
 	}
 }
 
@@ -128,10 +144,13 @@ func (as *actors) unban(b event.Ban) {
 	}
 }
 
-// stop takes all bans away and ends the actions, the last one first (§4.5).
+// stop takes all bans away, then ends the actions, the last one first (§4.5).
 func (as *actors) stop() {
+	for _, a := range as.all {
+		as.add(a, false, "flush", a.Flush)
+	}
 	for _, a := range slices.Backward(as.all) {
-		as.end(a)
+		as.add(a, false, "stop", a.Stop)
 	}
 }
 
@@ -141,13 +160,42 @@ func (as *actors) end(a *actor) {
 
 func (as *actors) add(a *actor, notify bool, what string, run func(context.Context) error) {
 	taken := as.queues.For(a.File()).Add(notify, func(ctx context.Context) {
-		if err := run(ctx); err != nil {
+		err := run(ctx)
+		a.fared(err, as.now)
+		if err != nil {
 			as.log.Error(fmt.Sprintf("[%s] action %s failed: %s", as.jail, a.Name(), clip(what, 100)), "logger", "actions", "error", err)
 		}
 	})
 	if !taken {
 		as.log.Error(fmt.Sprintf("[%s] action %s was not run: %s", as.jail, a.Name(), clip(what, 100)), "logger", "actions")
 	}
+}
+
+// fared notes how a job ended.
+func (a *actor) fared(err error, now func() time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.state.Failing = err != nil
+	if err != nil {
+		a.state.Failures++
+		a.state.Error, a.state.FailedAt = clip(err.Error(), 400), now()
+	}
+}
+
+// status is how the actions fare, and which of them fail now; "" where none does.
+func (as *actors) status() (states []event.ActionStatus, problem string) {
+	var failing []string
+	for _, a := range as.all {
+		a.mu.Lock()
+		s := a.state
+		a.mu.Unlock()
+		s.Waiting, s.Dropped = as.queues.For(a.File()).Waiting()
+		if s.Failing {
+			failing = append(failing, fmt.Sprintf("action %s fails: %s", s.Name, s.Error))
+		}
+		states = append(states, s)
+	}
+	return states, strings.Join(failing, "; ")
 }
 
 // report logs a command that ran; its text holds attackers' text and is quoted.

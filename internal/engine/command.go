@@ -105,7 +105,12 @@ func (w *worker) status() event.JailStatus {
 		Port: w.conf.Port, Protocol: w.conf.Protocol, Actions: w.actionNames(),
 		Lines: w.lines, Aborted: w.aborted, CutLines: w.cut, Bans: w.jail.Bans(),
 	}
+	var failing string
+	if s.ActionStates, failing = w.queue.status(); s.Problem == "" {
+		s.Problem = failing
+	}
 	s.CurrentlyFailed, s.TotalFailed, s.CurrentlyBanned, s.TotalBanned = w.jail.Counts()
+	s.TotalFailed, s.TotalBanned = s.TotalFailed+w.carried.failed, s.TotalBanned+w.carried.banned
 	for _, src := range w.sources {
 		for _, name := range src.Watched() {
 			w.source(name).Found = true

@@ -97,11 +97,13 @@ func (e *engine) breakJail(j config.Jail, err error) (problems []config.Problem)
 }
 
 func (e *engine) newWorker(p *plan) *worker {
-	return &worker{
-		plan: p, deps: e.deps, jail: jail.New(p.options(e.deps.floor)), filter: filter.New(p.program), log: e.log,
+	w := &worker{
+		plan: p, deps: e.deps, filter: filter.New(p.program), log: e.log,
 		cutters: map[string]*date.Cutter{}, perSource: map[string]*event.SourceStatus{},
 		batches: make(chan event.Batch), calls: make(chan func()), done: make(chan struct{}),
 	}
+	w.jail = jail.New(w.options())
+	return w
 }
 
 // launch brings a worker's state back and lets it go. before is the worker it replaces.
@@ -116,7 +118,7 @@ func (e *engine) launch(w *worker, before *worker, kernel []firewall.Element, in
 	if before != nil {
 		old = before.queue
 	}
-	if w.queue, gone, err = newActors(w.plan, e.deps, old); err != nil {
+	if w.queue, gone, err = newActors(w.plan, e.deps, e.actionOptions(), old); err != nil {
 		return err
 	}
 	if w.sources, w.missing, err = w.open(state, e.o.Now()); err != nil {

@@ -92,10 +92,13 @@ func (e *engine) replace(p *plan, again bool) error {
 	old := e.workers[name]
 	e.mu.Unlock()
 	if old != nil && !again && reflect.DeepEqual(old.conf, p.conf) {
+		old.queue.reload()
 		return nil
 	}
 	w := e.newWorker(p)
+	var before counters
 	if old != nil {
+		before = old.counted()
 		old.stop()
 		<-old.done
 	}
@@ -114,6 +117,9 @@ func (e *engine) replace(p *plan, again bool) error {
 			return err
 		}
 		return e.revive(old, err)
+	}
+	if old != nil {
+		w.call(func() { w.carry(before) })
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gaol/internal/action"
 	"gaol/internal/config"
 	"gaol/internal/host"
 )
@@ -21,7 +22,7 @@ func Verify(c *config.Config) []config.Problem {
 		// 2026 is as good as any: the year only bounds which stamps are taken for years.
 		p, err := makePlan(j, resolver, 2026)
 		if err == nil {
-			_, _, err = newActors(p, &deps{}, nil)
+			_, _, err = newActors(p, &deps{}, action.Options{}, nil)
 		}
 		if err != nil {
 			for line := range strings.SplitSeq(err.Error(), "\n") {

@@ -28,6 +28,7 @@ type JailStatus struct {
 	Port            string         `json:"port,omitempty"`
 	Protocol        string         `json:"protocol,omitempty"`
 	Actions         []string       `json:"actions"`
+	ActionStates    []ActionStatus `json:"action_states,omitempty"` // of the action.d commands, in their order
 	Lines           uint64         `json:"lines"`
 	Aborted         uint64         `json:"aborted,omitempty"` // regex searches that hit the step budget
 	CutLines        uint64         `json:"cut_lines,omitempty"`
@@ -45,4 +46,15 @@ type SourceStatus struct {
 	Found bool   `json:"found"`
 	Lines uint64 `json:"lines"`
 	Mark  Mark   `json:"mark"`
+}
+
+// ActionStatus is how the commands of one action.d action fare.
+type ActionStatus struct {
+	Name     string    `json:"name"`
+	Failing  bool      `json:"failing,omitempty"`    // the last job failed
+	Failures uint64    `json:"failures,omitempty"`   // jobs that failed since the start
+	Error    string    `json:"last_error,omitempty"` // of the last job that failed; quotes attackers' text
+	FailedAt time.Time `json:"failed_at,omitzero"`
+	Waiting  int       `json:"waiting,omitempty"` // jobs in the queue, which all jails with this action file share
+	Dropped  uint64    `json:"dropped,omitempty"` // notifications the full queue dropped since the start
 }

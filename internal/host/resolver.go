@@ -23,6 +23,7 @@ const (
 type Resolver struct {
 	// LookupNetIP is net.Resolver's; now is the clock. Tests set their own.
 	LookupNetIP func(ctx context.Context, network, host string) ([]netip.Addr, error)
+	LookupAddr  func(ctx context.Context, addr string) ([]string, error) // the other way round
 	now         func() time.Time
 
 	mu    sync.Mutex
@@ -31,13 +32,15 @@ type Resolver struct {
 
 type answer struct {
 	addrs []netip.Addr
+	name  string // of a look-up by address
 	err   error
 	until time.Time
 }
 
 // NewResolver returns a resolver on the system's configuration (/etc/hosts, /etc/resolv.conf).
 func NewResolver() *Resolver {
-	return &Resolver{LookupNetIP: net.DefaultResolver.LookupNetIP, now: time.Now, cache: map[string]answer{}}
+	return &Resolver{LookupNetIP: net.DefaultResolver.LookupNetIP, LookupAddr: net.DefaultResolver.LookupAddr,
+		now: time.Now, cache: map[string]answer{}}
 }
 
 // Resolve returns the IPv4 and IPv6 addresses of name, IPv4-mapped ones as IPv4, each once. It
