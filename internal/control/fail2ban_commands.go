@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gaol/internal/event"
 )
 
 // legacy turns fail2ban's commands into this package's, and the replies into the values that
@@ -223,22 +225,39 @@ func (l *legacy) banned(ctx context.Context, ids []string) (any, error) {
 		return nil, err
 	}
 	all := []any{}
+	jails := l.inOrder(ctx, r.Status.Jails)
 	if len(ids) == 0 {
-		for _, j := range r.Status.Jails {
-			if j.Running {
-				all = append(all, Dict{{j.Name, bannedIDs(j)}})
-			}
+		for _, j := range jails {
+			all = append(all, Dict{{j.Name, bannedIDs(j)}})
 		}
 		return all, nil
 	}
 	for _, id := range ids {
-		jails := []string{}
-		for _, j := range r.Status.Jails {
+		in := []string{}
+		for _, j := range jails {
 			if slices.Contains(bannedIDs(j), id) {
-				jails = append(jails, j.Name)
+				in = append(in, j.Name)
 			}
 		}
-		all = append(all, jails)
+		all = append(all, in)
 	}
 	return all, nil
+}
+
+// inOrder are the jails that run in the order of the configuration, as fail2ban has them.
+func (l *legacy) inOrder(ctx context.Context, jails []event.JailStatus) []event.JailStatus {
+	r, err := l.daemon.Do(ctx, Get{Key: "jails"})
+	names, ok := r.Value.([]string)
+	if err != nil || !ok {
+		names = nil
+	}
+	place := func(j event.JailStatus) int {
+		if i := slices.Index(names, j.Name); i >= 0 {
+			return i
+		}
+		return len(names)
+	}
+	all := slices.DeleteFunc(slices.Clone(jails), func(j event.JailStatus) bool { return !j.Running })
+	slices.SortStableFunc(all, func(a, b event.JailStatus) int { return place(a) - place(b) })
+	return all
 }

@@ -62,7 +62,6 @@ func (l *legacy) jailStatus(ctx context.Context, j event.JailStatus, flavour str
 		return statsOf(j, backend), err
 	}
 	logs := Tuple{"File list", []string{}}
-	files := []string{}
 	for _, s := range j.Sources {
 		if s.Name == "journal" {
 			m, err := l.daemon.Do(ctx, Get{Jail: j.Name, Key: "journalmatch"})
@@ -70,12 +69,14 @@ func (l *legacy) jailStatus(ctx context.Context, j event.JailStatus, flavour str
 				return nil, err
 			}
 			logs = Tuple{"Journal matches", []string{joinMatches(m.Value)}}
-		} else if s.Found {
-			files = append(files, s.Name)
 		}
 	}
 	if logs[0] == "File list" {
-		logs[1] = files
+		r, err := l.daemon.Do(ctx, Get{Jail: j.Name, Key: "logpath"})
+		if err != nil {
+			return nil, err
+		}
+		logs[1] = r.Value
 	}
 	actions := []any{Tuple{"Currently banned", j.CurrentlyBanned}, Tuple{"Total banned", j.TotalBanned}}
 	if flavour != "short" {
@@ -104,10 +105,7 @@ func (l *legacy) stats(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	all := Dict{}
-	for _, j := range r.Status.Jails {
-		if !j.Running {
-			continue
-		}
+	for _, j := range l.inOrder(ctx, r.Status.Jails) {
 		backend, err := l.backend(ctx, j)
 		if err != nil {
 			return nil, err

@@ -57,6 +57,21 @@ func ask(t *testing.T, l *legacy, words ...any) any {
 	return v
 }
 
+// settings is a daemon that knows some.
+type settings struct{ *daemon }
+
+func (s settings) Do(ctx context.Context, c Command) (Reply, error) {
+	if g, ok := c.(Get); ok {
+		switch g.Key {
+		case "logpath":
+			return Reply{Value: []string{"/var/log/web"}}, nil
+		case "jails":
+			return Reply{Value: []string{"web", "ssh"}}, nil
+		}
+	}
+	return s.daemon.Do(ctx, c)
+}
+
 // two jails, one ban of each kind.
 func twoJails() event.Status {
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.Local)
@@ -75,7 +90,7 @@ func twoJails() event.Status {
 func TestFail2bansValues(t *testing.T) {
 	status := twoJails()
 	d := &daemon{reply: Reply{Status: &status, Bans: make([]event.Ban, 2), Outcome: Imposed, Value: [][]string{{"A=b", "C=d"}, {"E=f"}}}}
-	l := &legacy{daemon: d, version: "1.1.0"}
+	l := &legacy{daemon: settings{d}, version: "1.1.0"}
 	web := []any{
 		Tuple{"Filter", []any{Tuple{"Currently failed", 1}, Tuple{"Total failed", uint64(2)}, Tuple{"File list", []string{"/var/log/web"}}}},
 		Tuple{"Actions", []any{Tuple{"Currently banned", 2}, Tuple{"Total banned", uint64(3)}, Tuple{"Banned IP list", []string{"192.0.2.1", "10.0.0.0/8"}}}},
@@ -90,6 +105,7 @@ func TestFail2bansValues(t *testing.T) {
 		{[]any{"status"}, []any{Tuple{"Number of jail", 2}, Tuple{"Jail list", "ssh, web"}}},
 		{[]any{"status", "web"}, web},
 		{[]any{"status", "web", "cymru", "x"}, exception("Exception", "Invalid command (no status)")},
+		{[]any{"banned"}, []any{Dict{{"web", []string{"192.0.2.1", "10.0.0.0/8"}}}, Dict{{"ssh", []string{}}}}},
 		{[]any{"banned", "192.0.2.1", "10.1.1.1"}, []any{[]string{"web"}, []string{}}},
 		{[]any{"get", "web", "banned", "192.0.2.1", "192.0.2.2"}, []any{1, 0}},
 		{[]any{"get", "web", "banip"}, []string{"10.0.0.0/8", "192.0.2.1"}},

@@ -309,7 +309,7 @@ func (e *engine) purge() error {
 	e.mu.Unlock()
 	for _, w := range e.running() {
 		names = append(names, w.conf.Name)
-		age = max(age, w.conf.FindTime) // a position forgotten earlier would count failures twice
+		w.call(func() { age = max(age, w.conf.FindTime) }) // a position forgotten earlier would count failures twice
 	}
 	return e.store.Purge(e.ctx, e.o.Now(), age, names)
 }

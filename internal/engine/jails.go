@@ -102,7 +102,7 @@ func (e *engine) newWorker(p *plan) *worker {
 		cutters: map[string]*date.Cutter{}, perSource: map[string]*event.SourceStatus{},
 		batches: make(chan event.Batch), calls: make(chan func()), done: make(chan struct{}),
 	}
-	w.jail = jail.New(w.options())
+	w.jail = jail.New(w.options(e.deps.floor))
 	return w
 }
 

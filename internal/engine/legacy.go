@@ -56,6 +56,14 @@ func (e *engine) change(ctx context.Context, c control.Command) (control.Reply, 
 	switch c := c.(type) {
 	case control.FlushLogs:
 		v, err = e.flushLogs()
+	case control.Get:
+		v, err = e.get(c)
+	case control.Set:
+		v, err = e.set(ctx, c)
+	case control.Attempt:
+		v, err = e.attempt(ctx, c)
+	case control.ControlJail:
+		err = e.controlJail(c)
 	default:
 		return control.Reply{}, &control.Error{Fault: control.Unknown, Msg: fmt.Sprintf("gaol knows no command %T", c)}
 	}

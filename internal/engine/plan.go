@@ -21,6 +21,7 @@ type plan struct {
 	ignore  *host.List
 	target  *firewall.Target // nil: the jail has no native ban action
 	actions []config.Action  // action.d commands
+	bare    bool             // made by fail2ban-client add: it may be without logs
 }
 
 // makePlan compiles a jail. The error names file and line of what is wrong.

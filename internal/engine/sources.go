@@ -20,6 +20,9 @@ func (p *plan) open(state store.State, now time.Time) (all []source.Source, miss
 		s, err := p.openJournal(state, now)
 		return []source.Source{s}, nil, err
 	}
+	if len(files) == 0 && p.bare {
+		return nil, nil, nil
+	}
 	if len(files) == 0 {
 		return nil, nil, fmt.Errorf("%s: jail %s has no log to read: set logpath, or backend = systemd with a journalmatch",
 			p.conf.Where("logpath"), p.conf.Name)

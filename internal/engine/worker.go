@@ -38,6 +38,8 @@ type worker struct {
 	owes                bool         // the kernel may lack some of this jail's bans
 	owedLifts           []event.Ban  // lifted and written down, but still in the kernel
 	problem             string
+	idle                bool     // fail2ban-client set JAIL idle on: no log is read
+	carried             counters // of the worker before
 	abortTold           time.Time
 	doubted             time.Time // when the actions were last asked whether a ban is in force
 }
@@ -57,8 +59,12 @@ func (w *worker) run(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		timer.Reset(w.wait())
+		batches := w.batches
+		if w.idle {
+			batches = nil
+		}
 		select {
-		case b := <-w.batches:
+		case b := <-batches:
 			w.take(ctx, b)
 		case f := <-w.calls:
 			f()
