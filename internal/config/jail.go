@@ -23,6 +23,7 @@ type Jail struct {
 
 	MaxRetry, MaxMatches int
 	FindTime, BanTime    time.Duration // BanTime negative: for ever
+	Increment            Increment
 	IgnoreIP             []string
 	IgnoreSelf           bool
 	IgnoreCommand        string
@@ -167,6 +168,7 @@ func (r *jailReader) read() {
 	}
 	j.Filter.UseDNS = j.UseDNS
 	r.readCounts()
+	r.readIncrement()
 	j.LogEncoding, j.LogTimezone = r.text("logencoding", "auto"), r.text("logtimezone", "")
 	j.IgnoreIP = strings.FieldsFunc(r.text("ignoreip", ""), func(c rune) bool { return strings.ContainsRune(" \t\n,", c) })
 	j.IgnoreSelf = r.bool("ignoreself", true)

@@ -55,12 +55,15 @@ type deps struct {
 	resolver *host.Resolver
 	floor    *floor
 	commit   func(store.Change) <-chan error
-	apply    func([]firewall.Change) error
-	ensure   func() error
-	lost     func() // the kernel has lost our table: every jail writes its bans again
-	queues   *action.Queues
-	journal  action.Journal
-	dryRun   bool
+	past     func(ctx context.Context, jail, id string) (times int, last time.Time, err error)
+	// maxMatches is dbmaxmatches: how many log lines the store keeps of a ban.
+	maxMatches func() int
+	apply      func([]firewall.Change) error
+	ensure     func() error
+	lost       func() // the kernel has lost our table: every jail writes its bans again
+	queues     *action.Queues
+	journal    action.Journal
+	dryRun     bool
 }
 
 type engine struct {
@@ -195,7 +198,7 @@ func (e *engine) openStore(undo *cleanups) error {
 	done := make(chan struct{})
 	go func() { defer close(done); c.run() }()
 	undo.add("write down state", func() error { close(c.queue); <-done; return nil })
-	e.deps = &deps{now: e.o.Now, log: e.log, resolver: host.NewResolver(), commit: c.commit, dryRun: e.o.DryRun}
+	e.deps = &deps{now: e.o.Now, log: e.log, resolver: host.NewResolver(), commit: c.commit, past: s.Past, maxMatches: e.maxMatches, dryRun: e.o.DryRun}
 	e.deps.floor, err = readFloor()
 	return err
 }
@@ -299,6 +302,12 @@ func (e *engine) targets() []firewall.Target {
 		}
 	}
 	return all
+}
+
+func (e *engine) maxMatches() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.conf.Global.DBMaxMatches
 }
 
 // purge forgets history older than dbpurgeage (fail2ban.conf), and jails configured no more.

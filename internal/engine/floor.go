@@ -41,11 +41,12 @@ func (e *engine) refreshFloor() {
 	}
 }
 
-// options are a jail's rules with the two questions whom it must pass over.
-func (p *plan) options(f *floor) jail.Options {
-	c := p.conf
+// options are a jail's rules with the questions whom it must pass over, and who was banned before.
+func (w *worker) options(f *floor) jail.Options {
+	c, p := w.conf, w.plan
 	return jail.Options{
 		Name: c.Name, MaxRetry: c.MaxRetry, FindTime: c.FindTime, BanTime: c.BanTime, MaxMatches: c.MaxMatches,
+		Increment: w.increment(),
 		Protected: func(id string, kind event.IDKind) (string, bool) { return f.now.Load().Protects(id, kind) },
 		Spared: func(id string, kind event.IDKind) (string, bool) {
 			if c.IgnoreSelf && f.now.Load().Own(id) {

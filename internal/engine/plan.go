@@ -43,6 +43,9 @@ func makePlan(j config.Jail, resolver *host.Resolver, year int) (*plan, error) {
 	if len(bad) > 0 {
 		return nil, fmt.Errorf("%s: %w", j.Where("ignoreip"), errors.Join(bad...))
 	}
+	if _, err := p.formula(); err != nil {
+		return nil, err
+	}
 	return p, p.sortActions()
 }
 

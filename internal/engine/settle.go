@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"gaol/internal/event"
@@ -50,14 +51,16 @@ func (w *worker) impose(ctx context.Context, ds []event.Decision) {
 	for _, d := range ds {
 		if d.Kind != event.Spare {
 			bans = append(bans, d.Ban)
+			delete(w.pasts, d.Ban.ID)
 		}
 	}
 	w.kernel(bans, nil, now)
 	for _, d := range ds {
 		w.tell(d)
+		w.tellIncrease(d)
 	}
 	if len(bans) > 0 {
-		w.commit(store.Change{Jail: w.conf.Name, Time: now, Bans: bans})
+		w.commit(store.Change{Jail: w.conf.Name, Time: now, Bans: w.storedBans(bans)})
 	}
 	for _, d := range ds {
 		switch d.Kind {
@@ -68,6 +71,17 @@ func (w *worker) impose(ctx context.Context, ds []event.Decision) {
 			w.queue.ban(d.Ban, d.Restored)
 		}
 	}
+}
+
+// storedBans are bans with as many log lines as dbmaxmatches lets the store keep, the newest.
+func (w *worker) storedBans(bans []event.Ban) []event.Ban {
+	most := w.deps.maxMatches()
+	kept := slices.Clone(bans)
+	for i := range kept {
+		m := kept[i].Matches
+		kept[i].Matches = m[max(0, len(m)-most):]
+	}
+	return kept
 }
 
 // renewEvery is how often a jail's action.d commands are looked at because banned ids go on
@@ -88,10 +102,15 @@ func (w *worker) lift(ctx context.Context, ds []event.Decision) {
 	now := w.deps.now()
 	ids := make([]string, len(ds))
 	bans := make([]event.Ban, len(ds))
+	var forgiven []string
 	for i, d := range ds {
 		ids[i], bans[i] = d.Ban.ID, d.Ban
+		if d.Forgiven {
+			forgiven = append(forgiven, d.Ban.ID)
+			delete(w.pasts, d.Ban.ID)
+		}
 	}
-	w.commit(store.Change{Jail: w.conf.Name, Time: now, Unbans: ids, Reason: ds[0].Reason})
+	w.commit(store.Change{Jail: w.conf.Name, Time: now, Unbans: ids, Reason: ds[0].Reason, Forgiven: forgiven})
 	w.written()
 	if w.kernel(nil, bans, now) {
 		w.confirmed = append(w.confirmed, ids...)

@@ -41,6 +41,8 @@ type worker struct {
 	idle                bool     // fail2ban-client set JAIL idle on: no log is read
 	carried             counters // of the worker before
 	abortTold           time.Time
+	pasts               map[string]jail.Record // earlier bans in this jail, as of pastsFrom or later
+	pastsFrom           time.Time
 	doubted             time.Time // when the actions were last asked whether a ban is in force
 }
 
