@@ -46,7 +46,16 @@ func (m *Memory) run(pos int) (bool, error) {
 			if pc, pos, ok = m.choose(in, pc, pos); ok {
 				continue
 			}
-		case opIter, opWhile, opLoop, opLook:
+		case opLoop:
+			if in.max < 0 || in.memo < 0 {
+				pc, pos, ok = m.exits(in, pc, pos)
+			} else {
+				pc, pos, ok = m.choose(in, pc, pos)
+			}
+			if ok {
+				continue
+			}
+		case opIter, opWhile, opLook:
 			if pc, pos, ok = m.choose(in, pc, pos); ok {
 				continue
 			}
@@ -82,10 +91,6 @@ func (m *Memory) choose(in *inst, pc, pos int) (int, int, bool) {
 	case opIter:
 		if in.count < 0 && int(m.slots[in.slot]) == pos {
 			return int(in.y), pos, true
-		}
-	case opLoop:
-		if in.max < 0 {
-			return m.exits(in, pc, pos)
 		}
 	case opLook:
 		return m.look(in, pc, pos)

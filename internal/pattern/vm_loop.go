@@ -9,9 +9,11 @@ import "unicode/utf8"
 // explored from it downwards (greedy) or from the entry upwards (lazy); so whoever meets a
 // marked exit knows that everything behind it in the run is explored too.
 func (m *Memory) exits(in *inst, pc, pos int) (int, int, bool) {
-	low, ok := m.atLeast(in, pos)
-	if !ok {
-		return pc, pos, false
+	low, ok := pos, true
+	if in.min > 0 {
+		if low, ok = m.pass(in.set, pos, int(in.min)); !ok {
+			return pc, pos, false
+		}
 	}
 	more := -1
 	if in.max >= 0 {
@@ -32,30 +34,47 @@ func (m *Memory) exits(in *inst, pc, pos int) (int, int, bool) {
 	return pc + 1, pos, ok
 }
 
-// atLeast passes the characters that the loop must have.
-func (m *Memory) atLeast(in *inst, pos int) (int, bool) {
-	for n := in.min; n > 0; n-- {
-		w := in.set.width(m.text, pos)
-		if w == 0 {
-			return pos, false
+// pass passes characters of set, up to limit; ok: that many.
+func (m *Memory) pass(set *charset, pos, limit int) (end int, ok bool) {
+	text := m.text
+	end = pos
+	for limit > 0 {
+		if end < len(text) && text[end] < utf8.RuneSelf {
+			if set.table[text[end]] == 0 {
+				break
+			}
+			end++
+		} else {
+			w := set.highWidth(text, end)
+			if w == 0 {
+				break
+			}
+			end += w
 		}
-		pos += w
+		limit--
 	}
-	m.Steps += int64(in.min)
-	return pos, true
+	m.Steps += int64(end - pos)
+	return end, limit == 0
 }
 
 // reach gives the highest exit that is not explored yet, false: there is none.
 func (m *Memory) reach(in *inst, low, more int) (int, bool) {
-	if in.max >= 0 || in.memo < 0 {
-		top := m.scan(in.set, low, more)
+	if in.max >= 0 {
+		top, _ := m.pass(in.set, low, more)
+		return top, true
+	}
+	if in.memo < 0 {
+		top := in.set.run(m.text, low)
 		m.Steps += int64(top - low)
 		return top, true
 	}
-	plane := m.plane(in, low)
+	plane := int(in.memo)
+	if in.live != nil {
+		plane = m.plane(in, low)
+	}
 	if !m.used[plane] {
 		m.used[plane] = true
-		top := m.scan(in.set, low, more)
+		top := in.set.run(m.text, low)
 		m.Steps += int64(top - low)
 		m.markRange(plane, low, top)
 		return top, true
@@ -77,21 +96,6 @@ func (m *Memory) reach(in *inst, low, more int) (int, bool) {
 		return 0, false // the only exit is the run's end, and that is explored
 	}
 	return prev, true
-}
-
-// scan passes characters of set, at most limit of them if that is not negative.
-func (m *Memory) scan(set *charset, pos, limit int) int {
-	if limit < 0 {
-		return set.run(m.text, pos)
-	}
-	for ; limit > 0; limit-- {
-		w := set.width(m.text, pos)
-		if w == 0 {
-			break
-		}
-		pos += w
-	}
-	return pos
 }
 
 // greedyExit gives the highest exit from top down to low behind which the rest can match.
