@@ -61,6 +61,7 @@ func askFail2ban(t *testing.T, argv [][]string) []regexAnswer {
 	}
 	cmd := exec.Command(python, "-c", regexScript)
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), os.Stderr
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8") // it prints the locale's encoding
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("run oracle: %v", err)

@@ -61,7 +61,7 @@ func TestSmallTreesCompileAsFail2ban(t *testing.T) {
 		"option as param":     {"jail.conf": jail + "filter = f[failregex=\"x <HOST> <q>\", q=Q, maxlines=3]\n"},
 		"option in Init":      {"filter.d/f.conf": "[Definition]\nfailregex = d <HOST>\n[Init]\nfailregex = i <HOST>\nmaxlines = 2\n"},
 		"empty values":        {"jail.conf": jail + "ignoreip =\nfailregex =\nprefregex =\nignorecommand =\nbantime.rndtime =\n"},
-		"log paths":           {"jail.conf": jail + "logpath = /etc/pass?d head\n\n  /etc/host[s] tail\n  /etc/none*\n"},
+		"log paths":           {"jail.conf": jail + "logpath = /etc/pass?d head\n\n  /etc/grou[p] tail\n  /etc/none*\n"},
 		"increment":           {"jail.conf": jail + "bantime.increment = Yes\nbantime.factor = 2\nbantime.multipliers = 1 2\nbantime.overalljails = 0\n"},
 		"two jails, disabled": {"jail.conf": jail + "[b]\nenabled = 1\n[c]\nenabled = False\nlogpath = %(nothing)s\n[d]\nenabled = on\nmaxretry = 1\n"},
 		"global": {"fail2ban.conf": "[DEFAULT]\nloglevel = INFO\n[Definition]\nallowipv6 = auto\nlogtarget = /x\ndbmaxmatches = 4\n",

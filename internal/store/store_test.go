@@ -179,7 +179,11 @@ func TestOpenReadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A read-only bind mount, in a mount namespace of its own: file modes do not stop root.
-	cmd := exec.CommandContext(t.Context(), "unshare", "-rm", "sh", "-c",
+	namespaces := "-m"
+	if os.Geteuid() != 0 {
+		namespaces = "-rm"
+	}
+	cmd := exec.CommandContext(t.Context(), "unshare", namespaces, "sh", "-c",
 		`mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$1" -test.run '^TestOpenReadOnly$'`, dir, os.Args[0])
 	cmd.Env = append(os.Environ(), "GAOL_TEST_READONLY="+path)
 	out, err := cmd.CombinedOutput()
