@@ -31,7 +31,7 @@ for d in sys.argv[1:]:
     with os.fdopen(r, encoding='utf-8') as f:
         lines = [ast.literal_eval(l) for l in f if l.startswith('[')]
     os.wait()
-    print(json.dumps(lines))
+    print(json.dumps(lines), flush=True)  # else the next fork inherits the text
 `
 
 // oracle is the commands that fail2ban compiles each directory to.
@@ -163,6 +163,8 @@ func everything(t *testing.T) string {
 	for _, name := range standalone(t, "action.d") {
 		fmt.Fprintf(&b, "[a-%s]\nenabled = 1\naction = %s[name=x-%%(__name__)s, dest=\"a b, c\", port='1,2']\n", name, name)
 	}
+	b.WriteString("[mail]\nenabled = 1\naction = smtp.py[name=other, host=\"l\u00f6~c'al:25\", sender=\"\u20ac <b>&c\", matches=%(__name__)s]\n" +
+		"  smtp.py[actname=second, dest='say \"\\x\"']\n")
 	for _, name := range standalone(t, "filter.d") {
 		for i, params := range []string{"", "[mode=aggressive]", "[mode=extra]", "[mode=ddos]", "[logtype=journal]", "[logtype=rfc5424, mode=normal]"} {
 			fmt.Fprintf(&b, "[f-%s-%d]\nenabled = 1\nfilter = %s%s\naction =\n", name, i, name, params)
