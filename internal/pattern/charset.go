@@ -1,6 +1,7 @@
 package pattern
 
 import (
+	"encoding/binary"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -76,7 +77,8 @@ const (
 type charset struct {
 	table [256]uint8 // by byte: 1 for members; above ASCII: 1 for allHigh
 	high  reach
-	stop  int // the only byte that ends a run of the set; -1: there are more, or none
+	stop  int      // the only byte that ends a run of the set; -1: there are more, or none
+	first firstSet // what a member begins with
 	items []item
 	neg   bool
 	fold  bool
@@ -111,6 +113,11 @@ func newCharset(items []item, neg bool, f flag) *charset {
 	if stops != 1 || c.high != allHigh {
 		c.stop = -1
 	}
+	for b, in := range c.table {
+		if in != 0 || b >= utf8.RuneSelf && c.high != noHigh {
+			c.first.add(byte(b))
+		}
+	}
 	return c
 }
 
@@ -122,7 +129,35 @@ func anyChar(f flag) *charset {
 	return newCharset([]item{{lo: '\n', hi: '\n'}}, true, 0)
 }
 
-// setOf gives the set of a node that matches one code point.
+// set gives the set of a node that matches one code point. Equal ones are made once: most of an
+// expression's are the same few (<HOST> has \d seven times), and making them took longer than all
+// else about compiling it.
+func (c *compiler) set(n *node) *charset {
+	key := setKey{op: n.op, flags: n.flags, r: n.r, neg: n.neg}
+	if n.op == nSet {
+		var b []byte
+		for _, it := range n.set {
+			b = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, uint32(it.lo)), uint32(it.hi))
+			b = append(b, byte(it.cat))
+		}
+		key.items = string(b)
+	}
+	s := c.sets[key]
+	if s == nil {
+		s = setOf(n)
+		c.sets[key] = s
+	}
+	return s
+}
+
+type setKey struct {
+	op    nodeOp
+	flags flag
+	r     rune
+	neg   bool
+	items string
+}
+
 func setOf(n *node) *charset {
 	switch n.op {
 	case nAny:
@@ -210,17 +245,5 @@ func (c *charset) run(text string, pos int) int {
 			return pos
 		}
 		pos += w
-	}
-}
-
-// begin adds to f the bytes that a match can begin with.
-func (c *charset) begin(f *firstSet) {
-	for b, in := range c.table {
-		if in != 0 {
-			f.add(byte(b))
-		}
-	}
-	if c.high != noHigh {
-		f.bits[2], f.bits[3] = ^uint64(0), ^uint64(0)
 	}
 }

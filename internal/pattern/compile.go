@@ -19,10 +19,11 @@ type compiler struct {
 	uncut  int   // inside of so many counted loops: no memo
 	open   []int // groups that are not closed yet
 	err    error
+	sets   map[setKey]*charset
 }
 
 func compile(tree *node, p *parser) (*program, error) {
-	c := &compiler{prog: &program{groups: len(p.groups)}, expr: p.expr}
+	c := &compiler{prog: &program{groups: len(p.groups)}, expr: p.expr, sets: map[setKey]*charset{}}
 	c.emit(inst{op: opSave, n: 0})
 	c.node(tree)
 	c.emit(inst{op: opSave, n: 1})
@@ -67,7 +68,7 @@ func (c *compiler) node(n *node) {
 	case nLit:
 		c.literal([]*node{n})
 	case nAny, nSet:
-		c.emit(inst{op: opSet, set: setOf(n)})
+		c.emit(inst{op: opSet, set: c.set(n)})
 	case nAssert:
 		c.emit(inst{op: opAssert, assert: n.assertion(), ascii: n.flags&flagA != 0, neg: n.flags&flagM != 0})
 	case nGroup:
@@ -121,7 +122,7 @@ func (c *compiler) sequence(n *node) {
 func (c *compiler) literal(lits []*node) {
 	if n := lits[0]; !n.plain() {
 		// A surrogate is no character of any decoded text; a set of it matches nothing.
-		c.emit(inst{op: opSet, set: setOf(n)})
+		c.emit(inst{op: opSet, set: c.set(n)})
 		return
 	}
 	var text []byte
@@ -227,7 +228,7 @@ func (c *compiler) look(n *node) {
 // need no stack.
 func (c *compiler) peek(n, body *node) bool {
 	if unit, ok := body.single(); ok {
-		c.emit(inst{op: opPeekSet, set: setOf(unit), neg: n.neg, behind: n.behind})
+		c.emit(inst{op: opPeekSet, set: c.set(unit), neg: n.neg, behind: n.behind})
 		return true
 	}
 	if n.behind || body.op != nSeq || len(body.subs) == 0 {

@@ -3,7 +3,7 @@ package pattern
 func (c *compiler) repeat(n *node) {
 	body := n.subs[0]
 	if unit, ok := body.single(); ok {
-		c.repeatSingle(n, setOf(unit))
+		c.repeatSingle(n, c.set(unit))
 		return
 	}
 	if n.unrolled() > maxUnrolled || len(c.prog.ins) > maxUnrolled {

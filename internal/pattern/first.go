@@ -82,11 +82,16 @@ func (p *program) analyse() {
 			}
 		}
 	}
+	made := map[[2]firstSet]*decision{}
 	for pc := range p.ins {
 		in := &p.ins[pc]
 		switch in.op {
 		case opSplit:
-			in.first = newDecision(&sets[in.x], &sets[in.y])
+			key := [2]firstSet{sets[in.x], sets[in.y]}
+			if made[key] == nil {
+				made[key] = newDecision(&key[0], &key[1])
+			}
+			in.first = made[key]
 		case opLoop:
 			in.follow = &sets[pc+1]
 			if in.mode == greedy && in.disjoint() {
@@ -109,9 +114,9 @@ func (p *program) firstOf(pc int, sets []firstSet) firstSet {
 	case opStr:
 		f.add(in.str[0])
 	case opSet:
-		in.set.begin(&f)
+		f = in.set.first
 	case opWhile, opLoop:
-		in.set.begin(&f)
+		f = in.set.first
 		if in.op == opWhile || in.min == 0 {
 			f.or(&sets[pc+1])
 		}
@@ -144,8 +149,7 @@ func (p *program) firstOf(pc int, sets []firstSet) firstSet {
 // disjoint reports whether no character of the loop can also be what follows it: then giving
 // characters back never helps.
 func (in *inst) disjoint() bool {
-	var f firstSet
-	in.set.begin(&f)
+	f := in.set.first
 	f.and(in.follow)
 	return f.bits == [4]uint64{} && !in.follow.end
 }
