@@ -62,7 +62,7 @@ func TestListNamesWhatItCannotRead(t *testing.T) {
 		{"host/24", `"host" is not an address`},
 		{"#", "neither"},
 		{"-x.org", "neither"},
-		{"file:/etc/ignore", "not supported"},
+		{"file:etc/ignore", "whole path"},
 		{strings.Repeat("a.", 200), "longer"},
 	} {
 		l, bad := ParseList([]string{"192.0.2.1 " + c.entry}, nil)

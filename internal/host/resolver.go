@@ -70,6 +70,19 @@ func (r *Resolver) Resolve(ctx context.Context, name string) ([]netip.Addr, erro
 	return a.addrs, a.err
 }
 
+// Known is the answer to Resolve where it is remembered; known is false where a look-up would
+// be needed.
+func (r *Resolver) Known(name string) (addrs []netip.Addr, known bool, err error) {
+	if err := checkName(name); err != nil {
+		return nil, true, fmt.Errorf("look up %.100q: %w", name, err)
+	}
+	a, ok := r.recall(strings.ToLower(name))
+	if !ok || !r.now().Before(a.until) {
+		return nil, false, nil
+	}
+	return a.addrs, true, a.err
+}
+
 func notFound(err error) bool {
 	var d *net.DNSError
 	return errors.As(err, &d) && d.IsNotFound
