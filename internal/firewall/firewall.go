@@ -81,9 +81,9 @@ type Backend interface {
 	// Apply makes all changes or none, up to 50,000 elements; more are cut in several
 	// transactions. Removing what is not there, or is there no more, is no error.
 	Apply(changes []Change) error
-	// List returns all jails that have a place in the kernel, with their elements and what
-	// is left of their timeouts, ordered by address.
-	List() (map[string][]Element, error)
+	// List returns the jails that have a place in the kernel, all or those that are named,
+	// with their elements and what is left of their timeouts, ordered by address.
+	List(jails ...string) (map[string][]Element, error)
 	// Drop deletes everything that is ours, at once.
 	Drop() error
 	// Close ends the connection and leaves all bans in place.

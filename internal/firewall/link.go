@@ -15,6 +15,7 @@ import (
 type link struct {
 	ns      *os.File // nil: our own namespace
 	timeout time.Duration
+	own     ownPorts
 
 	conn *nftables.Conn
 	raw  *netlink.Conn // conn's socket
@@ -63,6 +64,7 @@ func (l *link) try(f func(*nftables.Conn) error) error {
 func (l *link) open() error {
 	options := []nftables.ConnOption{nftables.AsLasting(), nftables.WithSockOptions(func(c *netlink.Conn) error {
 		l.raw = c
+		l.own.add(c.PID())
 		return errors.Join(selectable(c), c.SetReadBuffer(socketBuffer), c.SetWriteBuffer(socketBuffer))
 	})}
 	if l.ns != nil {

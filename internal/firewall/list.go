@@ -13,42 +13,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adopt learns what is in our table. What we ensured ourselves and still find is kept, so
-// that rules that are right are not laid anew and keep their counters.
-func (n *NFT) adopt() error {
+// adopt learns what is in our table, or of these jails only. What we ensured ourselves and
+// still find is kept, so that rules that are right are not laid anew and keep their counters.
+func (n *NFT) adopt(jails ...string) error {
+	if !n.read {
+		jails = nil
+	}
 	found := map[string]*place{}
 	err := n.link.do(func(c *nftables.Conn) error {
+		clear(found)
 		chains, err := n.chains(c)
 		if err != nil {
 			return err
 		}
-		sets, err := n.sets(c)
-		if err != nil {
+		if jails == nil {
+			if n.frame, err = n.readFrame(c, chains); err != nil {
+				return err
+			}
+		}
+		if err := n.readSets(c, found, jails); err != nil {
 			return err
 		}
-		now := time.Now()
-		for _, s := range sets {
-			jail, ref, ok := n.owner(s.Name)
-			if !ok {
+		for jail, p := range found {
+			old := n.places[jail]
+			if old == nil || n.doubt || chains[p.id] == nil || !p.hasAll(old) {
 				continue
 			}
-			p := found[jail]
-			if p == nil {
-				p = newPlace(ref.jail)
-				found[jail] = p
-			}
-			p.sets[ref.kind] = true
-			if !ref.kind.interval() {
-				continue
-			}
-			elems, err := c.GetSetElements(s)
+			whole, err := n.whole(c, old)
 			if err != nil {
 				return err
 			}
-			p.nets[ref.kind] = readNets(elems, now)
-		}
-		for jail, p := range found {
-			if old := n.places[jail]; old != nil && !n.doubt && chains[p.id] && p.hasAll(old) {
+			if whole {
 				p.merge(old)
 			}
 		}
@@ -57,28 +52,86 @@ func (n *NFT) adopt() error {
 	if err != nil {
 		return err
 	}
-	n.places, n.read, n.doubt = found, true, false
+	n.noteLosses(found, jails)
+	if jails == nil {
+		n.places, n.read, n.doubt = found, true, false
+		return nil
+	}
+	for _, jail := range jails {
+		delete(n.places, jail)
+		if p := found[jail]; p != nil {
+			n.places[jail] = p
+		}
+	}
 	return nil
 }
 
-// chains are the names of our table's chains, of those only that hold rules.
-func (n *NFT) chains(c *nftables.Conn) (map[string]bool, error) {
+// noteLosses compares what was found with what we laid.
+func (n *NFT) noteLosses(found map[string]*place, jails []string) {
+	if n.doubt {
+		return
+	}
+	if jails == nil && n.laid {
+		for _, what := range n.frame.lacks(jumps(n.places)) {
+			n.miss(what)
+		}
+		if !n.frame.table {
+			return // that says it all
+		}
+	}
+	for jail, old := range n.places {
+		if jails != nil && !slices.Contains(jails, jail) || !old.ruled {
+			continue
+		}
+		if p := found[jail]; p == nil || !p.ruled {
+			n.miss("the rules of jail " + jail)
+		}
+	}
+}
+
+// readSets finds the places by their sets, with the networks that are banned.
+func (n *NFT) readSets(c *nftables.Conn, found map[string]*place, jails []string) error {
+	sets, err := n.sets(c)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, s := range sets {
+		jail, ref, ok := n.owner(s.Name)
+		if !ok || jails != nil && !slices.Contains(jails, jail) {
+			continue
+		}
+		p := found[jail]
+		if p == nil {
+			p = newPlace(ref.jail)
+			found[jail] = p
+		}
+		p.sets[ref.kind] = true
+		if !ref.kind.interval() {
+			continue
+		}
+		elems, err := c.GetSetElements(s)
+		if err != nil {
+			return err
+		}
+		p.nets[ref.kind] = readNets(elems, now)
+	}
+	return nil
+}
+
+// chains are our table's chains by their names.
+func (n *NFT) chains(c *nftables.Conn) (map[string]*nftables.Chain, error) {
 	all, err := c.ListChainsOfTableFamily(n.table.Family)
 	if err != nil {
 		return nil, err
 	}
-	names := map[string]bool{}
+	named := map[string]*nftables.Chain{}
 	for _, chain := range all {
-		if chain.Table.Name != n.table.Name {
-			continue
+		if chain.Table.Name == n.table.Name {
+			named[chain.Name] = chain
 		}
-		rules, err := c.GetRules(n.table, chain)
-		if err != nil {
-			return nil, err
-		}
-		names[chain.Name] = len(rules) > 0
 	}
-	return names, nil
+	return named, nil
 }
 
 // sets are our table's sets; none where there is no table.
@@ -162,15 +215,18 @@ func (n *netSet) covers(prefix netip.Prefix, end time.Time) bool {
 }
 
 // List implements Backend.
-func (n *NFT) List() (map[string][]Element, error) {
+func (n *NFT) List(jails ...string) (map[string][]Element, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err := n.adopt(); err != nil {
+	if err := n.adopt(jails...); err != nil {
 		return nil, err
 	}
 	all := map[string][]Element{}
 	err := n.link.do(func(c *nftables.Conn) error {
 		for jail, p := range n.places {
+			if len(jails) > 0 && !slices.Contains(jails, jail) {
+				continue
+			}
 			elems, err := n.elements(c, p)
 			if err != nil {
 				return err

@@ -69,11 +69,14 @@ func (m *Memory) Apply(changes []Change) error {
 }
 
 // List implements Backend.
-func (m *Memory) List() (map[string][]Element, error) {
+func (m *Memory) List(jails ...string) (map[string][]Element, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := map[string][]Element{}
 	for jail, ends := range m.ends {
+		if len(jails) > 0 && !slices.Contains(jails, jail) {
+			continue
+		}
 		elems := (&netSet{ends: ends}).elements(time.Now())
 		sortElements(elems)
 		all[jail] = elems

@@ -28,6 +28,9 @@ type NFT struct {
 	places map[string]*place
 	read   bool // places hold what is in the kernel
 	doubt  bool // the last Ensure failed: which rules stand is not known
+	laid   bool // an Ensure has succeeded, and nothing of it was dropped since
+	frame  frame
+	missed []string // losses found and not yet told
 }
 
 var _ Backend = (*NFT)(nil)
@@ -61,24 +64,46 @@ func NewNFT(o NFTOptions) (*NFT, error) {
 	return n, nil
 }
 
-// Ensure implements Backend. All targets become true in one transaction.
+// Ensure implements Backend. All targets become true in one transaction; none is sent where
+// they are true already.
 func (n *NFT) Ensure(targets []Target) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.ensure(targets)
+}
+
+// Mend is Ensure, and tells in words what of our rules was found missing or changed since it
+// was last asked, now or by another call. After an error it still has to be told.
+func (n *NFT) Mend(targets []Target) (lacked []string, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.ensure(targets); err != nil {
+		return nil, err
+	}
+	lacked, n.missed = n.missed, nil
+	return lacked, nil
+}
+
+func (n *NFT) ensure(targets []Target) error {
 	// Somebody may have deleted our table or parts of it since: what is there is asked anew.
 	if err := n.adopt(); err != nil {
 		return fmt.Errorf("list table inet %s: %w", n.table.Name, err)
 	}
 	after := clone(n.places)
-	ops, err := planEnsure(after, targets)
+	ops, err := planTargets(after, targets)
 	if err != nil {
 		return err
 	}
-	if err := n.commit(ops); err != nil {
-		n.read, n.doubt = false, true
-		return fmt.Errorf("make the rules of table inet %s: %w", n.table.Name, err)
+	if len(ops) > 0 || len(n.frame.lacks(jumps(after))) > 0 {
+		if ops, err = planEnsure(clone(n.places), targets); err != nil {
+			return err
+		}
+		if err := n.commit(ops); err != nil {
+			n.read, n.doubt = false, true
+			return fmt.Errorf("make the rules of table inet %s: %w", n.table.Name, err)
+		}
 	}
-	n.places = after
+	n.places, n.laid = after, true
 	return nil
 }
 
@@ -173,7 +198,7 @@ func (n *NFT) commit(ops []op) error {
 func (n *NFT) Drop() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.places, n.read = map[string]*place{}, false
+	n.places, n.read, n.laid, n.missed = map[string]*place{}, false, false, nil
 	// Adding first makes the deletion succeed where there is no table.
 	if err := n.commit([]op{addTable{}, delTable{}}); err != nil {
 		return fmt.Errorf("delete table inet %s: %w", n.table.Name, err)

@@ -55,24 +55,42 @@ func (p *place) ref(k setKind) setRef { return setRef{jail: p.id, kind: k} }
 // planEnsure is the way from what is in the kernel to the wished rules. Elements are not
 // touched. It changes places to what they will be.
 func planEnsure(places map[string]*place, targets []Target) ([]op, error) {
-	ops := []op{addTable{}, addChain{baseChain}}
+	ops, err := planTargets(places, targets)
+	if err != nil {
+		return nil, err
+	}
+	// The jumps are laid anew in a fixed order; no packet sees the chain without them, since
+	// a transaction becomes true at once.
+	ops = slices.Concat([]op{addTable{}, addChain{baseChain}}, ops, []op{flushChain{baseChain}})
+	for _, jump := range jumps(places) {
+		ops = append(ops, jump)
+	}
+	return ops, nil
+}
+
+// planTargets is planEnsure without the table, the base chain and its jumps; empty where all
+// jails are as wished.
+func planTargets(places map[string]*place, targets []Target) ([]op, error) {
+	var ops []op
 	for _, t := range targets {
-		p := home(places, t.Jail)
-		more, err := p.ensure(t)
+		more, err := home(places, t.Jail).ensure(t)
 		if err != nil {
 			return nil, fmt.Errorf("jail %s: %w", t.Jail, err)
 		}
 		ops = append(ops, more...)
 	}
-	// The jumps are laid anew in a fixed order; no packet sees the chain without them, since
-	// a transaction becomes true at once.
-	ops = append(ops, flushChain{baseChain})
+	return ops, nil
+}
+
+// jumps are the rules of the base chain.
+func jumps(places map[string]*place) []addJump {
+	var all []addJump
 	for _, p := range sorted(places) {
 		if p.chain() {
-			ops = append(ops, addJump{p.id})
+			all = append(all, addJump{p.id})
 		}
 	}
-	return ops, nil
+	return all
 }
 
 // home is the jail's place, which may have been adopted under a name that ident had to cut.
@@ -150,10 +168,8 @@ func planForget(places map[string]*place, jail string) []op {
 	gone := places[jail]
 	delete(places, jail)
 	ops := []op{flushChain{baseChain}}
-	for _, p := range sorted(places) {
-		if p.chain() {
-			ops = append(ops, addJump{p.id})
-		}
+	for _, jump := range jumps(places) {
+		ops = append(ops, jump)
 	}
 	if gone.chain() {
 		ops = append(ops, flushChain{gone.id}, delChain{gone.id})

@@ -24,10 +24,12 @@ const (
 type addJump struct{ to string }
 
 func (o addJump) send(c *nftables.Conn, t *nftables.Table) error {
-	c.AddRule(&nftables.Rule{Table: t, Chain: &nftables.Chain{Name: baseChain, Table: t}, Exprs: []expr.Any{
-		&expr.Verdict{Kind: expr.VerdictJump, Chain: o.to},
-	}})
+	c.AddRule(&nftables.Rule{Table: t, Chain: &nftables.Chain{Name: baseChain, Table: t}, Exprs: o.exprs()})
 	return nil
+}
+
+func (o addJump) exprs() []expr.Any {
+	return []expr.Any{&expr.Verdict{Kind: expr.VerdictJump, Chain: o.to}}
 }
 
 func (o addJump) script(table string) string {
@@ -44,6 +46,11 @@ type addRule struct {
 }
 
 func (o addRule) send(c *nftables.Conn, t *nftables.Table) error {
+	c.AddRule(&nftables.Rule{Table: t, Chain: &nftables.Chain{Name: o.source.jail, Table: t}, Exprs: o.exprs()})
+	return nil
+}
+
+func (o addRule) exprs() []expr.Any {
 	exprs := append(matchSource(o.source), matchLocal()...)
 	if o.protocol != nil {
 		exprs = append(exprs,
@@ -57,9 +64,7 @@ func (o addRule) send(c *nftables.Conn, t *nftables.Table) error {
 			&expr.Payload{DestRegister: 9, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
 			&expr.Lookup{SourceRegister: 1, SetName: setRef{jail: o.source.jail, kind: ports}.name()})
 	}
-	exprs = append(exprs, &expr.Counter{}, o.verdict.expr())
-	c.AddRule(&nftables.Rule{Table: t, Chain: &nftables.Chain{Name: o.source.jail, Table: t}, Exprs: exprs})
-	return nil
+	return append(exprs, &expr.Counter{}, o.verdict.expr())
 }
 
 func (o addRule) script(table string) string {
