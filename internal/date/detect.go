@@ -121,7 +121,7 @@ func (d *Detector) stamp(t *template, start, end int, now time.Time) Stamp {
 // search runs one template over a part of the line.
 func (d *Detector) search(at int, text string, from, to int) (found, bool) {
 	d.searched.at = -1 // the spans are gone with the next search, match or not
-	spans, err := d.list[at].re.Search(&d.mem, text[from:to])
+	spans, err := d.list[at].search(&d.mem, text[from:to])
 	if err != nil || spans == nil {
 		return found{}, false
 	}

@@ -77,6 +77,9 @@ func (p *parser) add(line string) error {
 	if err != nil {
 		return err
 	}
+	if err := t.ready(); err != nil {
+		return err
+	}
 	if !p.keep(t) {
 		return errTwice
 	}
@@ -93,14 +96,14 @@ func (p *parser) single(line string) (*template, error) {
 	}
 	switch strings.ToUpper(rest) {
 	case "EPOCH":
-		return newEpoch(false, begin)
+		return newEpoch(false, begin), nil
 	case "LEPOCH":
-		return newEpoch(true, begin)
+		return newEpoch(true, begin), nil
 	case "TAI64N":
-		return newTAI(begin)
+		return newTAI(begin), nil
 	}
 	if strings.EqualFold(line, "{NONE}") {
-		return newNone()
+		return newNone(), nil
 	}
 	return newTemplate(line, p.year)
 }
@@ -144,6 +147,11 @@ func (p *parser) addSet(line string) error {
 			d = "Epoch"
 		}
 		if err := p.addDefault(before+d+after, 1); err != nil {
+			return err
+		}
+	}
+	for _, t := range p.list {
+		if err := t.ready(); err != nil {
 			return err
 		}
 	}

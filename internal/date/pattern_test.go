@@ -137,3 +137,18 @@ func TestClockChanges(t *testing.T) {
 		}
 	}
 }
+
+// The defaults are compiled when a line needs them: too late to tell anybody that one is wrong.
+func TestEveryDefaultCompiles(t *testing.T) {
+	for _, p := range []string{"", "{DEFAULT}", "{^LN-BEG}", "{^LN-BEG}{DATE}"} {
+		all, err := Parse(p, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range all.list {
+			if err := d.ready(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package date
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"gaol/internal/pattern"
@@ -17,9 +18,15 @@ const (
 	fromTAI                // TAI64N: 15 hex digits of seconds behind "@4"
 )
 
-// template is one way to write a timestamp. It is immutable.
+// template is one way to write a timestamp. It is immutable but for compiling its expression when
+// that is first needed: of the 30 defaults a log is in one, and compiling the others took most of
+// the time until the first line was read (7 ms).
 type template struct {
 	name     string // as fail2ban-regex prints it
+	expr     string
+	fold     bool
+	once     sync.Once
+	err      error
 	re       *pattern.Regexp
 	kind     kind
 	cut      int // group whose text is the timestamp
@@ -37,7 +44,7 @@ const (
 	wordEnd   = `(?=\b|\W|$)`
 )
 
-// newTemplate compiles one datepattern line. year bounds %ExY.
+// newTemplate reads one datepattern line. year bounds %ExY.
 func newTemplate(text string, year int) (*template, error) {
 	t := &template{cut: 1, weight: 1, scan: scannerFor(text, year)}
 	b := bounds(text)
@@ -58,26 +65,38 @@ func newTemplate(text string, year int) (*template, error) {
 			expr += ")"
 		}
 	}
-	return t, t.compile(b.start+expr+b.end, named)
+	t.expr, t.fold = b.start+expr+b.end, named
+	return t, nil
 }
 
-// compile sets the regular expression and finds the groups that hold values.
-func (t *template) compile(expr string, fold bool) error {
-	re, err := pattern.Compile(expr, pattern.Options{IgnoreCase: fold})
-	if err != nil {
-		return fmt.Errorf("compile date template %s: %w", t.name, err)
-	}
-	t.re = re
-	t.letters = make([]byte, len(re.Names()))
-	for i, name := range re.Names() {
-		if len(name) == 1 {
-			t.letters[i] = name[0]
+// ready compiles the expression and finds the groups that hold values.
+func (t *template) ready() error {
+	t.once.Do(func() {
+		re, err := pattern.Compile(t.expr, pattern.Options{IgnoreCase: t.fold})
+		if err != nil {
+			t.err = fmt.Errorf("compile date template %s: %w", t.name, err)
+			return
 		}
-		if name == "_n" {
-			t.number = i
+		t.re = re
+		t.letters = make([]byte, len(re.Names()))
+		for i, name := range re.Names() {
+			if len(name) == 1 {
+				t.letters[i] = name[0]
+			}
+			if name == "_n" {
+				t.number = i
+			}
 		}
+	})
+	return t.err
+}
+
+// search runs the expression. One that does not compile, which Parse has told of, finds nothing.
+func (t *template) search(mem *pattern.Memory, text string) ([]int32, error) {
+	if err := t.ready(); err != nil {
+		return nil, err
 	}
-	return nil
+	return t.re.Search(mem, text)
 }
 
 // boundary is a pattern taken apart: what stands around it, and what it is without the marks.
@@ -157,7 +176,7 @@ const (
 
 // newEpoch is the EPOCH template, LEPOCH where long: at the line's start (at most two non-word
 // characters in front where begin), behind a line-initial "[", or behind "audit(".
-func newEpoch(long, begin bool) (*template, error) {
+func newEpoch(long, begin bool) *template {
 	t := &template{name: "Epoch", kind: fromEpoch, cut: 1, number: 1, weight: 1, anchored: begin}
 	digits := epochDigits
 	if long {
@@ -169,24 +188,25 @@ func newEpoch(long, begin bool) (*template, error) {
 		t.name = "{^LN-BEG}" + t.name
 		expr = lineBegin + `((?P<square>(?<=^\[))?` + digits + `)(?(square)(?=\]))` + wordEnd
 	}
-	return t, t.compile(expr, false)
+	t.expr = expr
+	return t
 }
 
 // newTAI is the TAI64N template.
-func newTAI(begin bool) (*template, error) {
+func newTAI(begin bool) *template {
 	t := &template{name: "TAI64N", kind: fromTAI, cut: 1, number: 1, weight: 1, anchored: begin}
 	expr := `(@[0-9a-f]{24})` + wordEnd
 	if begin {
 		t.name, expr = "{^LN-BEG}"+t.name, lineBegin+expr
 	}
-	return t, t.compile(expr, false)
+	t.expr = expr
+	return t
 }
 
 // newNone is the {NONE} template: it matches nothing at the line's start, so that no date is
 // looked for and none is cut.
-func newNone() (*template, error) {
-	t := &template{name: "^", cut: 1, weight: 1, anchored: true}
-	return t, t.compile(`^()`, false)
+func newNone() *template {
+	return &template{name: "^", expr: `^()`, cut: 1, weight: 1, anchored: true}
 }
 
 // read takes the values out of a match of the template.
