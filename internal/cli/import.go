@@ -26,10 +26,10 @@ func importCommand() *cobra.Command {
 		Use:   "import",
 		Short: "Take over bans and read positions from fail2ban's database",
 		Long: "Takes over from fail2ban's database, for the jails that are enabled: the bans in force,\n" +
-			"those of the past, and where each log was read to, and prints what it took. gaol must be\n" +
-			"stopped; its next start judges the bans by the configuration of then. The first start of\n" +
-			"gaol does this by itself. What was taken is not taken a second time, and fail2ban's\n" +
-			"database stays as it is.",
+			"those of the past, how often an address was banned, and where each log was read to, and\n" +
+			"prints what it took. gaol must be stopped; its next start judges the bans by the\n" +
+			"configuration of then. The first start of gaol does this by itself. What was taken is not\n" +
+			"taken a second time, and fail2ban's database stays as it is.",
 		Example: "  gaol import --dry-run\n" +
 			"  gaol import --db /backup/fail2ban.sqlite3",
 		Args: needs(),
@@ -74,14 +74,14 @@ func printImported(out io.Writer, all engine.Imported, try bool) error {
 			return err
 		}
 	}
-	rows := [][]string{{"JAIL", "BANS", "PAST BANS", "READS ON"}}
+	rows := [][]string{{"JAIL", "BANS", "PAST BANS", "REPEATED", "READS ON"}}
 	for _, j := range all.Jails {
-		row := []string{j.Jail, fmt.Sprint(j.Bans), fmt.Sprint(j.Past), ""}
+		row := []string{j.Jail, fmt.Sprint(j.Bans), fmt.Sprint(j.Past), fmt.Sprint(j.Counts), ""}
 		for i, p := range j.Positions {
 			if i > 0 { // each position on a line of its own
-				rows, row = append(rows, row), []string{" ", " ", " ", ""}
+				rows, row = append(rows, row), []string{" ", " ", " ", " ", ""}
 			}
-			row[3] = p.Source + ", " + p.String()
+			row[4] = p.Source + ", " + p.String()
 		}
 		rows = append(rows, row)
 	}

@@ -40,15 +40,15 @@ func TestImport(t *testing.T) {
 CREATE TABLE logs(jail, path, firstlinemd5, lastfilepos); CREATE TABLE bans(jail, ip, timeofban, bantime, bancount, data);
 CREATE TABLE bips(ip, jail, timeofban, bantime, bancount, data);
 INSERT INTO logs VALUES ('sshd', '/var/log/a.log', 'x', 10), ('sshd', '/var/log/b.log', 'y', 20), ('nginx', '/c', 'z', 1);` +
-		fmt.Sprintf("INSERT INTO bips VALUES ('192.0.2.1', 'sshd', %d, 600, 1, NULL);", now) +
+		fmt.Sprintf("INSERT INTO bips VALUES ('192.0.2.1', 'sshd', %d, 600, 3, NULL);", now) +
 		fmt.Sprintf("INSERT INTO bans VALUES ('sshd', '192.0.2.1', %d, 600, 1, NULL), ('sshd', '192.0.2.2', %d, 600, 1, NULL);", now, now-900)
 	if out, err := exec.CommandContext(t.Context(), "sqlite3", db, script).CombinedOutput(); err != nil {
 		t.Fatalf("sqlite3: %v: %s\nbring it with: scripts/packages test", err, out)
 	}
 	table := fmt.Sprintf(` from %s:
-JAIL  BANS  PAST BANS  READS ON
-sshd  1     1          /var/log/a.log, behind byte 10
-                       /var/log/b.log, behind byte 20
+JAIL  BANS  PAST BANS  REPEATED  READS ON
+sshd  1     1          1         /var/log/a.log, behind byte 10
+                                 /var/log/b.log, behind byte 20
 left, since these jails are not enabled here: nginx
 `, db)
 	if said := gaol(0, "--db", db, "--dry-run"); said != "would be taken"+table {

@@ -139,8 +139,8 @@ func (e *engine) takeOver(*cleanups) error {
 func (e *engine) sayTaken(all Imported) {
 	e.log.Info("first start: taking over from fail2ban's database " + all.From)
 	for _, j := range all.Jails {
-		e.log.Info(fmt.Sprintf("[%s] taken over from fail2ban: %d bans in force, %d of the past, %d read positions",
-			j.Jail, j.Bans, j.Past, len(j.Positions)), "logger", "jail")
+		e.log.Info(fmt.Sprintf("[%s] taken over from fail2ban: %d bans in force, %d of the past, %d addresses banned more than once, %d read positions",
+			j.Jail, j.Bans, j.Past, j.Counts, len(j.Positions)), "logger", "jail")
 		for _, p := range j.Positions {
 			e.log.Info(fmt.Sprintf("[%s] reading of %s goes on %s", j.Jail, p.Source, p), "logger", "jail")
 		}

@@ -87,7 +87,7 @@ func TestFirstStartTakesOver(t *testing.T) {
 		t.Errorf("%d lines with %d failures were read, want the one line behind fail2ban's position", s.Lines, s.TotalFailed)
 	}
 	said := strings.Join(r.seen, "")
-	for _, want := range []string{"first start: taking over", "[sshd] taken over from fail2ban: 6 bans in force, 0 of the past, 1 read positions",
+	for _, want := range []string{"first start: taking over", "[sshd] taken over from fail2ban: 6 bans in force, 1 of the past, 0 addresses banned more than once, 1 read positions",
 		"reading of " + r.log + " goes on behind byte ", "not enabled here: recidive", "Restore Ban 203.0.113.1"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("the log does not say %q:\n%s", want, said)

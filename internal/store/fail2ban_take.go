@@ -23,6 +23,7 @@ type Taken struct {
 	Jail      string     `json:"jail"`
 	Bans      int        `json:"bans"`      // in force
 	Past      int        `json:"past"`      // over, for the history
+	Counts    int        `json:"counts"`    // ids banned more than once, for bantime.increment
 	Positions []Position `json:"positions"` // where reading goes on
 }
 
@@ -87,13 +88,18 @@ type taker struct {
 func (t *taker) jail(name string) Taken {
 	taken := Taken{Jail: name}
 	now := t.o.Now.Unix()
-	t.each(`FROM bips WHERE jail = ? AND (bantime < 0 OR timeofban + bantime > ?)`, func(b *banned) {
-		if t.inForce(b) {
-			taken.Bans++
+	note := func(b *banned, isNew bool, count *int) {
+		if isNew {
+			*count++
+			taken.Counts += min(b.count-1, 1)
 		}
+	}
+	t.each(`FROM bips WHERE jail = ? AND (bantime < 0 OR timeofban + bantime > ?)`, func(b *banned) {
+		note(b, t.inForce(b), &taken.Bans)
 	}, name, now)
-	// A ban that bips has too is known by now. Of an id that was banned by one jail twice at
-	// the same time only the last row is in force, the others are history.
+	// What bips has that is over counts for the next ban, however old it is.
+	t.each(`FROM bips WHERE jail = ?`, func(b *banned) { note(b, t.past(b), &taken.Past) }, name)
+	// A ban that bips has too is known by now.
 	t.each(`FROM bans WHERE jail = ? AND timeofban > ? ORDER BY timeofban`, func(b *banned) {
 		if t.past(b) {
 			taken.Past++

@@ -72,7 +72,7 @@ func TestTakeOver(t *testing.T) {
 	db, log := fail2banDB(t)
 	s := open(t, filepath.Join(t.TempDir(), "gaol.db"))
 	got := fmt.Sprint(takeOver(t, s, db, taking("sshd", "nginx", "postfix")))
-	want := fmt.Sprintf("[{sshd 4 2 [behind byte 8]} {nginx 1 0 [behind %s]}]", time.UnixMicro(1763999990654321).Format(time.DateTime))
+	want := fmt.Sprintf("[{sshd 4 4 2 [behind byte 8]} {nginx 1 0 0 [behind %s]}]", time.UnixMicro(1763999990654321).Format(time.DateTime))
 	if got != want {
 		t.Errorf("taken:\n got %s\nwant %s", got, want)
 	}
@@ -94,6 +94,11 @@ func TestTakeOver(t *testing.T) {
 	mark := event.Mark{Source: log, Hash: "c7059bb19433cc3cabaa6236c83d56668a843dd2", Offset: 8} // sha1sum of "one\n"
 	if !slices.Equal(state.Marks, []event.Mark{mark}) {
 		t.Errorf("read positions %+v, want %+v", state.Marks, mark)
+	}
+	for id, want := range map[string]int{"192.0.2.1": 2, "192.0.2.2": 1, "192.0.2.3": 4, "192.0.2.4": 1} {
+		if times, _, err := s.Past(context.Background(), "sshd", id); times != want || err != nil {
+			t.Errorf("%s was banned %d times (%v), want %d", id, times, err, want)
+		}
 	}
 	if m := load(t, s, "nginx").Marks; len(m) != 1 || m[0].Source != "journal" || m[0].Offset != 1763999990654321 {
 		t.Errorf("position in the journal %+v", m)
