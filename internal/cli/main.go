@@ -15,10 +15,14 @@ import (
 var version = "dev"
 
 // Main runs the command line args[0] args[1:]... and returns the exit status: 0 done, 1 failed.
-// Called as fail2ban-regex (a link to the same binary) it speaks that program's command line.
+// Called as fail2ban-regex, fail2ban-client or fail2ban-server (links to the same binary) it
+// speaks that program's command line.
 func Main(args []string, in io.Reader, out, errw io.Writer) int {
-	if filepath.Base(args[0]) == "fail2ban-regex" {
+	switch name := filepath.Base(args[0]); name {
+	case "fail2ban-regex":
 		return Fail2banRegex(args[1:], in, out, errw)
+	case "fail2ban-client", "fail2ban-server":
+		return Fail2banClient(name, args[1:], in, out, errw)
 	}
 	root := rootCommand()
 	root.SetArgs(args[1:])

@@ -48,7 +48,7 @@ func exceptionOf(err error) Exception {
 	}
 	switch {
 	case e.Class == "FileNotFoundError":
-		return exception(e.Class, 2, "No such file or directory")
+		return exception(e.Class, 2, "No such file or directory", e.Msg)
 	case strings.Contains(e.Class, "."):
 		return Exception{Class: e.Class, Args: []any{e.Msg}}
 	case e.Class != "":

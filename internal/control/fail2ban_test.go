@@ -143,7 +143,7 @@ func TestErrorsAsPythonsExceptions(t *testing.T) {
 		{&Error{Fault: Unknown, Msg: `no jail is called "nope"`}, unknownJail("nope")},
 		{&Error{Fault: Invalid, Class: "ValueError", Msg: "m"}, exception("ValueError", "m")},
 		{&Error{Fault: Refused, Msg: "it is the gateway"}, exception("Exception", "it is the gateway")},
-		{&Error{Fault: Failed, Class: "FileNotFoundError", Msg: "m"}, exception("FileNotFoundError", 2, "No such file or directory")},
+		{&Error{Fault: Failed, Class: "FileNotFoundError", Msg: "m"}, exception("FileNotFoundError", 2, "No such file or directory", "m")},
 		{io.ErrUnexpectedEOF, exception("Exception", "unexpected EOF")},
 	} {
 		d.err = fmt.Errorf("wrapped: %w", c.err)

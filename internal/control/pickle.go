@@ -237,6 +237,11 @@ func (d *decoder) exception(op byte) error {
 	if err1 != nil || err2 != nil || args.kind != 't' || class.kind != 'c' {
 		return errPickle
 	}
+	// fail2ban's addresses describe themselves as the text that they are made of.
+	if name := class.plain; (name == "builtins.str" || name == "__builtin__.unicode") && len(args.items) == 1 {
+		d.push(args.items[0])
+		return nil
+	}
 	d.push(&node{kind: 'e', plain: class.plain, items: args.items})
 	return nil
 }

@@ -116,7 +116,11 @@ func (e *engine) replace(p *plan, again bool) error {
 		if old == nil {
 			return err
 		}
-		return e.revive(old, err)
+		err = e.revive(old, err)
+		if again := e.find(name); again != nil {
+			again.call(func() { again.carry(before) })
+		}
+		return err
 	}
 	if old != nil {
 		w.call(func() { w.carry(before) })

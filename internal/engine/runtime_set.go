@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gaol/internal/config"
+	"gaol/internal/control"
 	"gaol/internal/date"
 	"gaol/internal/event"
 	"gaol/internal/host"
@@ -231,7 +232,7 @@ func editLogPath(j *config.Jail, key string, args []string) error {
 			return invalid("ValueError", "File option must be 'head' or 'tail'")
 		}
 		if !exists(path) {
-			return invalid("FileNotFoundError", "no file "+path)
+			return invalid("FileNotFoundError", path)
 		}
 		j.LogPath = append(j.LogPath, path+" "+mode)
 		return nil
@@ -284,7 +285,7 @@ func setIdle(w *worker, args []string) any {
 }
 
 // pyRepr is text as Python prints it in messages.
-func pyRepr(text string) string { return "'" + text + "'" }
+func pyRepr(text string) string { return control.Repr(text) }
 
 func valueOf(text string) config.Value { return config.Value{Lines: []config.Line{{Text: text}}} }
 
