@@ -74,6 +74,7 @@ type Action struct {
 	placed   map[string]*placed // bans that have, or may have, an actionban behind them
 	last     uint64             // number of the ban placed last
 	boot     string
+	mailer   *mailer // of smtp.py, which has no commands
 	run      func(ctx context.Context, c event.Command, limit time.Duration) (output string, err error)
 }
 
@@ -100,6 +101,13 @@ func New(s Spec, o Options) (*Action, error) {
 	}
 	a := &Action{spec: s, opts: o, scripts: map[string]map[string]string{}, started: map[string]*family{},
 		starts: map[string]int64{}, placed: map[string]*placed{}, boot: bootID(), run: shell}
+	if s.File == SMTPFile {
+		m, err := newMailer(s.Props)
+		if err != nil {
+			return nil, fmt.Errorf("prepare action %s in jail %s: %w", s.Name, s.Jail, err)
+		}
+		a.mailer, s.Props = m, mailProps()
+	}
 	a.props = completeProps(s)
 	a.print = fingerprint(s)
 	a.onDemand = isTrue(s.Props["actionstart_on_demand"])

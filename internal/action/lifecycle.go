@@ -101,7 +101,7 @@ func (a *Action) noteBan(ctx context.Context, p *placed, restored bool) error {
 func (a *Action) impose(ctx context.Context, p *placed, op string, restored bool) error {
 	err := a.exec(ctx, op, p.family, &p.ban, restored)
 	repaired := false
-	if err != nil {
+	if err != nil && a.mailer == nil { // a mail that failed late may have arrived: not twice
 		var fit error
 		if repaired, fit = a.ensureFit(ctx, p.family); fit != nil {
 			return errors.Join(err, fit)
@@ -276,6 +276,9 @@ func (a *Action) ensureStarted(ctx context.Context, fam string) error {
 	noted := a.noteStart(ctx, fam)
 	// What half of a failing start did stays in the journal for the next try or the next gaol.
 	if err := a.exec(ctx, "actionstart", fam, nil, false); err != nil {
+		if a.mailer != nil {
+			a.setStarted(fam) // the mails to come need not wait for this one
+		}
 		return errors.Join(noted, err)
 	}
 	a.setStarted(fam)
@@ -342,6 +345,9 @@ func (a *Action) command(ctx context.Context, op, fam string, b *event.Ban, rest
 func (a *Action) exec(ctx context.Context, op, fam string, b *event.Ban, restored bool) error {
 	if a.scripts[fam][op] == "" {
 		return nil
+	}
+	if a.mailer != nil {
+		return a.mail(ctx, op, b, restored)
 	}
 	id := ""
 	if b != nil {

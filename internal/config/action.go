@@ -2,7 +2,6 @@ package config
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -12,7 +11,7 @@ type Action struct {
 	File   string // name in action.d without .conf
 	Pos    Pos    // where the jail names it
 	Native bool   // banaction = gaol: ports are closed in gaol's own nft table
-	Python bool   // NAME.py: known, but not run
+	Python bool   // NAME.py: its Props are its parameters; nil for any but smtp.py, which has a native twin
 
 	// Port, Protocol and BlockType are what the native action closes, as text: Port empty means
 	// all ports, BlockType is drop or reject.
@@ -24,6 +23,7 @@ type Action struct {
 	Order  []string
 	Params map[string]string // as the jail wrote them
 
+	path    string          // of smtp.py, as -d prints it
 	written map[string]bool // tags that stand literally in the action's files
 }
 
@@ -89,8 +89,7 @@ func (l *loader) action(j *Jail, s *spec) (Action, error) {
 	}
 	keys := a.name(j.Name, s, params)
 	if a.Python {
-		l.r.note(&Problem{Pos: s.pos, Jail: j.Name, Msg: "action " + strconv.Quote(s.name) + " is a Python program, which gaol does not run; the jail runs without it",
-			Hint: "use an action.d/*.conf action that does the same"})
+		l.python(j, s, &a)
 		return a, nil
 	}
 	d, err := l.actionDoc(s)
@@ -145,7 +144,7 @@ func (a *Action) name(jail string, s *spec, params map[string]Value) []string {
 		return keys
 	}
 	a.Name = strings.TrimSuffix(s.name, ".py")
-	if n := params["name"].Text(); n != jail {
+	if n := params["name"].Text(); n != jail && !a.Python {
 		if rest, ok := strings.CutPrefix(n, jail); ok {
 			a.Name += rest
 		} else {

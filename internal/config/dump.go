@@ -53,6 +53,10 @@ func (j *Jail) commands() []Command {
 	j.dumpFilter(set, &out)
 	j.dumpOptions(set)
 	for _, a := range j.Actions {
+		if a.Python {
+			set("addaction", a.Name, a.path, a.kwargs())
+			continue
+		}
 		set("addaction", a.Name)
 		out = append(out, Command{"multi-set", j.Name, "action", a.Name, a.pairs()})
 	}

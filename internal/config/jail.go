@@ -273,11 +273,11 @@ func (r *jailReader) readActions() {
 			r.failed(err, s.pos)
 			continue
 		}
+		if a.Python && a.Props == nil {
+			continue // not run
+		}
 		if first, dup := names[a.Name]; dup {
 			r.fail(fault(a.Pos, "give one of them actname=ANOTHER", "action %q stands twice in jail %q, first at %s", a.Name, r.jail.Name, first))
-			continue
-		}
-		if a.Python {
 			continue
 		}
 		names[a.Name] = a.Pos

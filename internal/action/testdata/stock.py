@@ -48,7 +48,7 @@ def build(commands):
             jails[c[1]] = Jail(c[1], c[2])
             jails[c[1]].actions.setBanTime(600)
         elif c[0] == "set" and c[2] == "addaction":
-            jails[c[1]].actions.add(*c[3:])
+            jails[c[1]].actions.add(*c[3:5], *map(json.loads, c[5:]))
         elif c[0] == "multi-set" and c[2] == "action":
             for key, value in c[4]:
                 setattr(jails[c[1]].actions[c[3]], key, value)
