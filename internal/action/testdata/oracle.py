@@ -18,7 +18,7 @@ from fail2ban.server.ipdns import DNSUtils
 from fail2ban.server.ticket import BanTicket
 
 # Else it depends on what this machine's names resolve to; the test plays without IPv6.
-DNSUtils.IPv6IsAllowed = staticmethod(lambda: False)
+DNSUtils.setIPv6IsAllowed(False)
 
 
 class Manager:
