@@ -101,6 +101,7 @@ func steps(text string) (all []step, err error) {
 
 var (
 	daemonLine  = regexp.MustCompile(`^gaol run\b`)
+	asksServer  = regexp.MustCompile(`^(fail2ban-client (set|get|status|stop)|gaol import --dry-run)\b`)
 	needsDaemon = regexp.MustCompile(`\bgaol (status|ban|unban|banned|reload|stop)\b|\binet gaol\b|/var/lib/gaol/`)
 	endsDaemon  = regexp.MustCompile(`\bgaol stop\b`)
 )
@@ -136,6 +137,8 @@ func (s *session) step(line string) (said string) {
 		return s.daemon.said.text()
 	case needsDaemon.MatchString(line) && s.daemon == nil:
 		s.daemon = s.w.start(s.w.dir, "gaol run")
+	case asksServer.MatchString(line):
+		s.w.do("fail2ban-client ping || fail2ban-client start") // gaol answers too, where it runs
 	}
 	said, s.status = s.w.sh(line)
 	if endsDaemon.MatchString(line) {

@@ -17,7 +17,7 @@ import (
 )
 
 // furnish makes a machine of its own out of fresh namespaces: its /etc is a copy, its /run,
-// /var/log, /var/lib/gaol and /srv/jumps begin empty, its network has nothing but loopback.
+// /var/log, /var/lib/gaol, /var/lib/fail2ban and /srv/jumps begin empty, its network has nothing but loopback.
 // $1 is the tree, whose bin is private too. It lives until its standard input ends.
 const furnish = `set -e
 empty() { # DIR NAME: DIR as it is, but for NAME, which is not there
@@ -37,6 +37,7 @@ cp -a /etc/. /run/etc/ || [ "$2" = user ]
 mount --bind /run/etc /etc
 rm -rf /etc/gaol
 empty /var/lib gaol
+[ ! -d /var/lib/fail2ban ] || mount -t tmpfs tmpfs /var/lib/fail2ban
 empty /srv jumps
 mount -t tmpfs tmpfs /var/log
 : >/var/log/auth.log
