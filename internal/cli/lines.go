@@ -31,7 +31,9 @@ func eachLine(r io.Reader, do func(text string)) error {
 		if err != nil {
 			return err
 		}
-		b = bytes.TrimRight(b, "\r\n")
+		for len(b) > 0 && (b[len(b)-1] == '\n' || b[len(b)-1] == '\r') {
+			b = b[:len(b)-1]
+		}
 		if len(b) > event.MaxLine {
 			b = b[:event.MaxLine]
 		}

@@ -123,9 +123,24 @@ func testLog(o testOptions) (*testReport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read log: %w", err)
 	}
-	slices.SortStableFunc(t.report.IDs, func(a, b idHits) int { return cmp.Compare(b.Hits, a.Hits) })
+	t.report.IDs = byHits(t.report.IDs)
 	t.report.Seconds = time.Since(started).Seconds()
 	return &t.report, nil
+}
+
+// byHits puts the ids with most failures first, others as they came. It sorts numbers: moving the
+// ids about was a thirtieth of the time a log of 100,000 lines takes.
+func byHits(ids []idHits) []idHits {
+	order := make([]int, len(ids))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(ids[b].Hits, ids[a].Hits), cmp.Compare(a, b)) })
+	sorted := make([]idHits, len(ids))
+	for i, at := range order {
+		sorted[i] = ids[at]
+	}
+	return sorted
 }
 
 // tester counts.

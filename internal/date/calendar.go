@@ -19,6 +19,9 @@ func (c *calendar) set(now time.Time, zone *time.Location) {
 	if zone == nil {
 		zone = now.Location()
 	}
+	if c.zone == zone && c.now == now {
+		return // the lines of one batch
+	}
 	if c.zone == zone && c.now.Location() == now.Location() && c.now.Unix() == now.Unix() {
 		c.now = now
 		return

@@ -221,6 +221,9 @@ func (c *connection) addUser(user string) {
 
 // set writes names as Python shows a set, which is what <F-USERS> is in fail2ban.
 func set(names []string) string {
+	if len(names) == 1 {
+		return "{" + Repr(names[0]) + "}"
+	}
 	quoted := make([]string, len(names))
 	for i, n := range names {
 		quoted[i] = Repr(n)

@@ -9,6 +9,9 @@ import (
 // Repr writes text as Python's repr does: in single quotes unless it holds some and no double
 // ones; what cannot be printed as \x, \u or \U.
 func Repr(text string) string {
+	if plain(text) {
+		return "'" + text + "'"
+	}
 	quote := '\''
 	if strings.ContainsRune(text, '\'') && !strings.ContainsRune(text, '"') {
 		quote = '"'
@@ -38,6 +41,16 @@ func Repr(text string) string {
 	}
 	b.WriteRune(quote)
 	return b.String()
+}
+
+// plain reports ASCII that needs no escapes, as nearly every user name is.
+func plain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '\'' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 func hex(r rune, width int) string {
