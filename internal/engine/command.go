@@ -103,7 +103,7 @@ func (w *worker) status() event.JailStatus {
 		Name: w.conf.Name, Running: true, Problem: w.problem, Filter: w.conf.FilterName,
 		MaxRetry: w.conf.MaxRetry, FindTime: w.conf.FindTime, BanTime: w.conf.BanTime,
 		Port: w.conf.Port, Protocol: w.conf.Protocol, Actions: w.actionNames(),
-		Lines: w.lines, Aborted: w.aborted, CutLines: w.cut, Bans: w.jail.Bans(),
+		Lines: w.lines, Aborted: w.aborted, CutLines: w.cut, Dropped: w.asks.dropped, Bans: w.jail.Bans(),
 	}
 	var failing string
 	if s.ActionStates, failing = w.queue.status(); s.Problem == "" {

@@ -78,6 +78,7 @@ type engine struct {
 	ctx       context.Context
 	unbanAll  atomic.Bool // `stop --unban`
 	reloading sync.Mutex
+	naming    sync.Mutex // held while names of ignoreip are looked up
 
 	mu       sync.Mutex // guards what follows: commands come from other goroutines
 	conf     *config.Config

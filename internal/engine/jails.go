@@ -98,7 +98,7 @@ func (e *engine) breakJail(j config.Jail, err error) (problems []config.Problem)
 
 func (e *engine) newWorker(p *plan) *worker {
 	w := &worker{
-		plan: p, deps: e.deps, filter: filter.New(p.program), log: e.log,
+		plan: p, deps: e.deps, asks: newAsker(), filter: filter.New(p.program), log: e.log,
 		cutters: map[string]*date.Cutter{}, perSource: map[string]*event.SourceStatus{},
 		batches: make(chan event.Batch), calls: make(chan func()), done: make(chan struct{}),
 	}
@@ -121,6 +121,7 @@ func (e *engine) launch(w *worker, before *worker, kernel []firewall.Element, in
 	if w.queue, gone, err = newActors(w.plan, e.deps, e.actionOptions(), old); err != nil {
 		return err
 	}
+	e.ready(w.plan)
 	if w.sources, w.missing, err = w.open(state, e.o.Now()); err != nil {
 		return err
 	}

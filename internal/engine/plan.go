@@ -46,6 +46,9 @@ func makePlan(j config.Jail, resolver *host.Resolver, year int) (*plan, error) {
 	if _, err := p.formula(); err != nil {
 		return nil, err
 	}
+	if _, err := parseIgnoreCache(j.IgnoreCache); err != nil {
+		return nil, fmt.Errorf("%s: %w", j.Where("ignorecache"), err)
+	}
 	return p, p.sortActions()
 }
 

@@ -107,6 +107,7 @@ func (e *engine) changed(w *worker, ch *change, args []string) (*plan, error) {
 	if err != nil {
 		return nil, regexError(err, conf.UseDNS)
 	}
+	e.ready(p)
 	p.bare = w.bare || ch.answer == "logpath" // all of them may be taken away
 	return p, nil
 }

@@ -200,7 +200,7 @@ func truth(text string) bool {
 
 // ignoreCache is ignorecache as fail2ban shows it: key, most entries, seconds.
 func ignoreCache(text string) any {
-	key, count, age := "", 1000, int64(300)
+	key, count, age := "", 100, int64(300)
 	for _, part := range splitOptions(text) {
 		name, value, _ := strings.Cut(part, "=")
 		value = strings.Trim(value, `"'`)

@@ -34,6 +34,8 @@ type worker struct {
 	missing             []string // paths that match nothing yet
 	confirmed           []string // lifted ids the kernel let go, to be written
 	queue               *actors
+	asks                *asker
+	ignores             exceptions
 	pending             <-chan error // the commit under way
 	owes                bool         // the kernel may lack some of this jail's bans
 	owedLifts           []event.Ban  // lifted and written down, but still in the kernel
@@ -73,6 +75,7 @@ func (w *worker) run(ctx context.Context) {
 		case <-timer.C:
 			w.tick(ctx)
 		case <-ctx.Done():
+			w.forsake()
 			w.flush()
 			for _, s := range w.sources {
 				if err := s.Close(); err != nil {
@@ -167,37 +170,9 @@ func (w *worker) line(ctx context.Context, c *date.Cutter, l event.Line, src str
 	var decisions []event.Decision
 	for _, f := range failures {
 		f.Jail = w.conf.Name
-		for _, one := range w.resolve(ctx, f) {
-			if now.Before(one.Time) {
-				one.Time = now
-			}
-			w.log.Info(fmt.Sprintf("[%s] Found %s - %s", w.conf.Name, one.ID, one.Time.Format(time.DateTime)), "logger", "filter")
-			decisions = append(decisions, w.jail.Fail(one, now)...)
-		}
+		decisions = append(decisions, w.weigh(ctx, f, now)...)
 	}
 	return decisions
-}
-
-// resolve turns a host name into its addresses; everything else stays as it is.
-func (w *worker) resolve(ctx context.Context, f event.Failure) []event.Failure {
-	if f.Kind != event.Name {
-		return []event.Failure{f}
-	}
-	addrs, err := w.deps.resolver.Resolve(ctx, f.ID)
-	if err != nil {
-		w.log.Debug(fmt.Sprintf("[%s] cannot resolve %s", w.conf.Name, clip(f.ID, 100)), "logger", "filter", "error", err)
-		return nil
-	}
-	if w.conf.UseDNS == "warn" {
-		w.log.Warn(fmt.Sprintf("[%s] resolved host name %s", w.conf.Name, clip(f.ID, 100)), "logger", "filter")
-	}
-	all := make([]event.Failure, 0, len(addrs))
-	for _, a := range addrs {
-		one := f
-		one.ID, one.IP, one.Kind = a.String(), a.String(), event.Address
-		all = append(all, one)
-	}
-	return all
 }
 
 func (w *worker) tick(ctx context.Context) {

@@ -32,6 +32,7 @@ type JailStatus struct {
 	Lines           uint64         `json:"lines"`
 	Aborted         uint64         `json:"aborted,omitempty"` // regex searches that hit the step budget
 	CutLines        uint64         `json:"cut_lines,omitempty"`
+	Dropped         uint64         `json:"dropped,omitempty"` // failures whose name or ignorecommand took too long to answer
 	CurrentlyFailed int            `json:"currently_failed"`
 	TotalFailed     uint64         `json:"total_failed"`
 	CurrentlyBanned int            `json:"currently_banned"`

@@ -1,0 +1,33 @@
+package action
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"gaol/internal/event"
+)
+
+func TestAsk(t *testing.T) {
+	b := event.Ban{Jail: "j", ID: "192.0.2.1", IP: "192.0.2.1", Fields: map[string]string{"user": "a'; exit 0; '$(exit 0)"}}
+	for _, c := range []struct {
+		script string
+		status int
+	}{
+		{"true", 0}, {"false", 1}, {"exit 7", 7}, {`test "<ip>" = 192.0.2.1`, 0}, {"/nonexistent <ip>", 127},
+		{`test <F-USER> = x; exit 9`, 9},
+	} {
+		if got, out, err := Ask(t.Context(), c.script, b, 10*time.Second); got != c.status || err != nil {
+			t.Errorf("%s: %d, %v (%s); want %d", c.script, got, err, out, c.status)
+		}
+	}
+	if _, _, err := Ask(t.Context(), "read x < /dev/zero; sleep 100", b, 50*time.Millisecond); !errors.Is(err, ErrTimeout) {
+		t.Errorf("a command that does not end: %v", err)
+	}
+	if _, _, err := Ask(t.Context(), "kill -9 $$", b, 10*time.Second); err == nil {
+		t.Error("a command that was killed gave a status")
+	}
+	if got := Fill(t.Context(), "<ip>@<F-USER>@<unknown>", b); got != "192.0.2.1@"+b.Fields["user"]+"@<unknown>" {
+		t.Errorf("filled: %q", got)
+	}
+}
