@@ -49,12 +49,6 @@ func Import(ctx context.Context, o ImportOptions) (Imported, error) {
 	if path == "" {
 		return Imported{}, fmt.Errorf("%w: dbfile is %s", ErrNoDatabase, conf.Global.DBFile)
 	}
-	if !o.Alone && !o.DryRun {
-		pid, common, err := otherFail2ban(ctx, conf.Global.Socket, jailNames(conf))
-		if err == nil && len(common) > 0 {
-			return Imported{}, fmt.Errorf("%w (pid %d) and would read on: %s", ErrFail2banRuns, pid, strings.Join(common, ", "))
-		}
-	}
 	f, err := store.OpenFail2ban(ctx, path)
 	if errors.Is(err, os.ErrNotExist) {
 		return Imported{}, fmt.Errorf("%w: %w", ErrNoDatabase, err)
@@ -68,6 +62,12 @@ func Import(ctx context.Context, o ImportOptions) (Imported, error) {
 		return Imported{}, err
 	}
 	defer cleanUp()
+	if !o.Alone && !o.DryRun { // behind the lock: a gaol that runs answers on fail2ban's socket too
+		pid, common, err := otherFail2ban(ctx, conf.Global.Socket, jailNames(conf))
+		if err == nil && len(common) > 0 {
+			return Imported{}, fmt.Errorf("%w (pid %d) and would read on: %s", ErrFail2banRuns, pid, strings.Join(common, ", "))
+		}
+	}
 	return takeOver(ctx, s, f, path, conf, o.Now(), o.DryRun)
 }
 

@@ -168,3 +168,22 @@ func TestTrialLeavesNothing(t *testing.T) {
 		t.Errorf("the trial made a state: %v", err)
 	}
 }
+
+// TestJournalGoesOn: of the journal fail2ban keeps the time of the last entry it read.
+func TestJournalGoesOn(t *testing.T) {
+	r := newRunning(t)
+	journal := filepath.Join(r.dir, "journal")
+	r.write("journal/.keep", "")
+	r.write("conf/jail.local", strings.Replace(fmt.Sprintf(sshdJail, r.log), "backend = auto",
+		"backend = systemd[journalpath="+journal+"]", 1))
+	r.journal(journal, 2) // of a minute ago
+	last := float64(time.Now().Add(-time.Minute).UnixMicro()) / 1e6
+	r.withFail2ban(fmt.Sprintf("INSERT INTO logs VALUES ('sshd','systemd-journal','',%.6f);", last))
+	r.journal(journal, 1)
+	r.log = "journal"
+	r.start()
+	r.wait("Found 198.18.7.7")
+	if s := r.do(control.Status{Jail: "sshd"}).Status.Jails[0]; s.Lines != 1 || s.TotalFailed != 1 {
+		t.Errorf("%d lines with %d failures were read, want the one entry that fail2ban had not read", s.Lines, s.TotalFailed)
+	}
+}

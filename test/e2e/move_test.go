@@ -155,8 +155,11 @@ func TestMove(t *testing.T) {
 	if len(ends) != len(bans) {
 		t.Fatalf("fail2ban bans %d, want %d", len(ends), len(bans))
 	}
-	if out, status := m.try(t, "run", "-c", m.conf, "--state", m.dir+"/state", "--socket", m.socket()); status == 0 || !strings.Contains(out, "fail2ban is running") {
+	if out, status := m.try(t, "run", "-c", m.conf, "--state", filepath.Join(m.dir, "state"), "--socket", m.socket()); status == 0 || !strings.Contains(out, "fail2ban is running") {
 		t.Errorf("gaol beside fail2ban: exit status %d:\n%s", status, out)
+	}
+	if out, status := m.imports(t); status == 0 || !strings.Contains(out, "fail2ban is running") {
+		t.Errorf("import beside fail2ban: exit status %d:\n%s", status, out)
 	}
 	m.stopFail2ban(t)
 	if rules := m.node.Run("nft", "list", "ruleset"); strings.Contains(rules, "198.51.100") {
@@ -179,7 +182,13 @@ func TestMove(t *testing.T) {
 	if j := m.jail(t, "sshd"); j.CurrentlyFailed != 1 || j.CurrentlyBanned != len(bans)+1 {
 		t.Errorf("gaol counts %d and bans %d, want 1 and %d", j.CurrentlyFailed, j.CurrentlyBanned, len(bans)+1)
 	}
+	if out, status := m.imports(t); status == 0 || !strings.Contains(out, "gaol is running") {
+		t.Errorf("import beside gaol: exit status %d:\n%s", status, out)
+	}
 	m.stop(t)
+	if out, status := m.imports(t); status != 0 || !strings.Contains(out, "has nothing that is new here") {
+		t.Errorf("import of what was taken over: exit status %d:\n%s", status, out)
+	}
 	m.start(t)
 	if again := m.daemon.out.with("taken over"); len(again) > 0 {
 		t.Errorf("taken over a second time: %q", again)
@@ -195,13 +204,13 @@ func TestMove(t *testing.T) {
 	m.startFail2ban(t)
 	m.server.out.wait(t, "[sshd] Restore Ban ", len(bans), time.Minute)
 	sameEnds(t, "fail2ban", m.endsByFail2ban(t), ends)
-	rules := m.node.Run("nft", "list", "ruleset")
-	for _, addr := range bans {
-		if !regexp.MustCompile(regexp.QuoteMeta(addr) + `[^0-9a-f.:]`).MatchString(rules) {
-			t.Errorf("%s is not banned in the kernel by fail2ban again", addr)
-		}
-	}
+	m.waitInForce(t, bans)
 	m.stopFail2ban(t)
+}
+
+func (m *move) imports(t *testing.T) (out string, status int) {
+	t.Helper()
+	return m.try(t, "import", "-c", m.conf, "--state", filepath.Join(m.dir, "state"))
 }
 
 // native has gaol ban by itself, as docs/from-fail2ban.md says.
@@ -236,7 +245,7 @@ func TestMoveWithActions(t *testing.T) {
 	}
 	m.startFail2ban(t)
 	m.server.out.wait(t, "[sshd] Ban ", len(bans), time.Minute)
-	before := m.node.Run("nft", "-s", "list", "table", "inet", "f2b-table")
+	m.waitInForce(t, bans)
 	ends := m.endsByFail2ban(t)
 	m.stopFail2ban(t)
 	m.start(t)
@@ -245,7 +254,7 @@ func TestMoveWithActions(t *testing.T) {
 		byGaol[b.ID] = b.End
 	}
 	sameEnds(t, "gaol", byGaol, ends)
-	m.waitRules(t, before, 20*time.Second)
+	m.waitInForce(t, bans)
 	m.stop(t)
 	if rules := m.node.Run("nft", "list", "ruleset"); strings.Contains(rules, "f2b") {
 		t.Errorf("gaol has stopped and left:\n%s", rules)
@@ -253,22 +262,28 @@ func TestMoveWithActions(t *testing.T) {
 	m.startFail2ban(t)
 	m.server.out.wait(t, "[sshd] Restore Ban ", len(bans), time.Minute)
 	sameEnds(t, "fail2ban", m.endsByFail2ban(t), ends)
+	m.waitInForce(t, bans)
 	m.stopFail2ban(t)
 }
 
-// waitRules waits until the rules are these: actions run behind the start, and nft tells of
-// them only who listened before.
-func (m *move) waitRules(t *testing.T, want string, atMost time.Duration) {
+// waitInForce waits until the set of fail2ban's action holds exactly these: commands run behind
+// the log line that tells of a ban, and nft tells of them only who listened before.
+func (m *move) waitInForce(t *testing.T, bans []string) {
 	t.Helper()
-	tick, late := time.NewTicker(50*time.Millisecond), time.After(atMost)
+	want := slices.Sorted(slices.Values(bans))
+	tick, late := time.NewTicker(50*time.Millisecond), time.After(30*time.Second)
 	defer tick.Stop()
-	for rules := ""; rules != want; {
+	for rules := ""; ; {
+		got := regexp.MustCompile(`(?:198\.51\.100\.|2001:db8::)\w+`).FindAllString(rules, -1)
+		if slices.Sort(got); slices.Equal(got, want) {
+			return
+		}
 		select {
 		case <-tick.C:
-			out, _ := m.node.Command("nft", "-s", "list", "table", "inet", "f2b-table").Output() // there is none at first
+			out, _ := m.node.Command("nft", "list", "table", "inet", "f2b-table").Output() // there is none at first
 			rules = string(out)
 		case <-late:
-			t.Fatalf("the rules are\n%s\nwant those of fail2ban:\n%s", rules, want)
+			t.Fatalf("banned in the kernel: %q\nwant %q", got, want)
 		}
 	}
 }
