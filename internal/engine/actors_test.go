@@ -116,3 +116,28 @@ func TestAllowsIPv6(t *testing.T) {
 		}
 	}
 }
+
+// TestMailActionRuns has smtp.py of a jail's configuration send to a port where nobody listens.
+func TestMailActionRuns(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := newRunning(t)
+	r.write("conf/jail.local", strings.Replace(sshdJail, "%s", r.log, 1)+"action = smtp.py[host="+addr+", ssl=no, dest=root@example.org]\n")
+	r.start()
+	r.wait("action smtp failed: start")
+	r.fail("192.0.2.7", 3)
+	r.wait("action smtp failed: ban 192.0.2.7")
+	reply, err := r.e.Do(t.Context(), control.Status{Jail: "sshd"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j := reply.Status.Jails[0]; !strings.Contains(j.Problem, "action smtp fails: send mail of action smtp in jail sshd by "+addr) {
+		t.Errorf("problem is %q", j.Problem)
+	}
+}
