@@ -130,7 +130,6 @@ func TestMailActionRuns(t *testing.T) {
 	r := newRunning(t)
 	r.write("conf/jail.local", strings.Replace(sshdJail, "%s", r.log, 1)+"action = smtp.py[host="+addr+", ssl=no, dest=root@example.org]\n")
 	r.start()
-	r.wait("action smtp failed: start")
 	r.fail("192.0.2.7", 3)
 	r.wait("action smtp failed: ban 192.0.2.7")
 	reply, err := r.e.Do(t.Context(), control.Status{Jail: "sshd"})
