@@ -78,6 +78,7 @@ type Reload struct {
 // kernel unless Unban is set.
 type Stop struct {
 	Unban bool `json:"unban,omitempty"`
+	Drop  bool `json:"drop,omitempty"` // delete the firewall table at the end; the bans stay written down
 }
 
 // Version asks which gaol this is. Reply: Status with Version, PID and Started alone.

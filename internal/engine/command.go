@@ -31,6 +31,7 @@ func (e *engine) Do(ctx context.Context, c control.Command) (control.Reply, erro
 		return e.reloadBy(c)
 	case control.Stop:
 		e.unbanAll.Store(c.Unban)
+		e.dropTable.Store(c.Drop)
 		e.log.Info("stop was asked for", "logger", "server", "unban", c.Unban)
 		e.stop(errStopped)
 		return control.Reply{}, nil
@@ -79,6 +80,7 @@ func (e *engine) status(c control.Status) (control.Reply, error) {
 	if c.Jail != "" && len(s.Jails) == 0 {
 		return control.Reply{}, e.noJail(c.Jail)
 	}
+	e.repairs.tell(&s)
 	return control.Reply{Status: &s}, nil
 }
 
@@ -103,6 +105,7 @@ func (w *worker) status() event.JailStatus {
 		Name: w.conf.Name, Running: true, Problem: w.problem, Filter: w.conf.FilterName,
 		MaxRetry: w.conf.MaxRetry, FindTime: w.conf.FindTime, BanTime: w.conf.BanTime,
 		Port: w.conf.Port, Protocol: w.conf.Protocol, Actions: w.actionNames(),
+		Repairs: w.repairs, LastRepair: w.lastRepair,
 		Lines: w.lines, Aborted: w.aborted, CutLines: w.cut, Dropped: w.asks.dropped, Bans: w.jail.Bans(),
 	}
 	var failing string

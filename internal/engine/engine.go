@@ -26,20 +26,21 @@ import (
 
 // Options is what Run needs. Load and StateDir are required.
 type Options struct {
-	Load     func() (*config.Config, []config.Problem) // reads the configuration; called again on reload
-	StateDir string                                    // directory of the store, mode 0700
-	Socket   string                                    // control socket; empty: none is served
-	Fail2ban string                                    // socket for fail2ban's clients; empty: none is served
-	Group    string                                    // group that may use the socket; empty: root only
-	DryRun   bool                                      // watch and say what would be banned; change nothing
-	Firewall firewall.Backend                          // nil: the kernel's nf_tables
-	Log      *slog.Logger
-	Version  string
-	Now      func() time.Time // nil: time.Now
-	Ready    func()           // called once when every jail watches; may be nil
-	Reload   <-chan os.Signal // SIGHUP; may be nil
-	LogFile  LogFile          // where Log writes, for fail2ban-client set loglevel; nil: it cannot be changed
-	Alone    bool             // do not look for a running fail2ban (tests of the engine itself)
+	Load        func() (*config.Config, []config.Problem) // reads the configuration; called again on reload
+	StateDir    string                                    // directory of the store, mode 0700
+	Socket      string                                    // control socket; empty: none is served
+	Fail2ban    string                                    // socket for fail2ban's clients; empty: none is served
+	Group       string                                    // group that may use the socket; empty: root only
+	DryRun      bool                                      // watch and say what would be banned; change nothing
+	Firewall    firewall.Backend                          // nil: the kernel's nf_tables
+	Log         *slog.Logger
+	Version     string
+	Now         func() time.Time // nil: time.Now
+	Ready       func()           // called once when every jail watches; may be nil
+	Reload      <-chan os.Signal // SIGHUP; may be nil
+	LogFile     LogFile          // where Log writes, for fail2ban-client set loglevel; nil: it cannot be changed
+	RepairEvery time.Duration    // how often the kernel is compared with what it should hold; 0: 45 s
+	Alone       bool             // do not look for a running fail2ban (tests of the engine itself)
 }
 
 // Errors that a command line can turn into a hint.
@@ -60,7 +61,8 @@ type deps struct {
 	maxMatches func() int
 	apply      func([]firewall.Change) error
 	ensure     func() error
-	lost       func() // the kernel has lost our table: every jail writes its bans again
+	lost       func() // a jail found its sets gone from the kernel
+	list       func(jails ...string) (map[string][]firewall.Element, error)
 	queues     *action.Queues
 	journal    action.Journal
 	dryRun     bool
@@ -77,6 +79,8 @@ type engine struct {
 	stop      context.CancelCauseFunc
 	ctx       context.Context
 	unbanAll  atomic.Bool // `stop --unban`
+	dropTable atomic.Bool // `panic`
+	repairs   *repairs
 	reloading sync.Mutex
 	naming    sync.Mutex // held while names of ignoreip are looked up
 
@@ -128,7 +132,7 @@ func start(ctx context.Context, o Options) (*engine, func() error, error) {
 	}
 	e := &engine{o: o, log: o.Log, started: o.Now(), workers: map[string]*worker{}, broken: map[string]string{}}
 	e.ctx, e.stop = context.WithCancelCause(ctx)
-	steps := []func(*cleanups) error{e.readConfig, e.lookAround, e.openStore, e.takeOver, e.openFirewall, e.startJails, e.listen, e.listenFail2ban}
+	steps := []func(*cleanups) error{e.readConfig, e.lookAround, e.openStore, e.takeOver, e.openFirewall, e.startJails, e.keepFirewall, e.listen, e.listenFail2ban}
 	for _, step := range steps {
 		if err := step(&undo); err != nil {
 			return e, undo.run, err
@@ -220,7 +224,8 @@ func (e *engine) openFirewall(undo *cleanups) error {
 	undo.add("close firewall", e.fw.Close)
 	e.deps.apply = e.fw.Apply
 	e.deps.ensure = func() error { return e.fw.Ensure(e.targets()) }
-	e.deps.lost = e.lost
+	e.deps.list, e.repairs = e.fw.List, newRepairs(e)
+	e.deps.lost = func() { e.repairs.kick("a jail found its sets gone") }
 	e.deps.queues, e.deps.journal = action.NewQueues(context.Background()), e.store
 	undo.add("finish action commands", func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
@@ -228,17 +233,6 @@ func (e *engine) openFirewall(undo *cleanups) error {
 		return e.deps.queues.Close(ctx)
 	})
 	return nil
-}
-
-// lost makes every jail write its bans to the kernel again. The workers are asked from beside:
-// the caller is one of them.
-func (e *engine) lost() {
-	e.log.Warn("the table inet gaol is gone from the kernel; all bans are written again", "logger", "actions")
-	go func() {
-		for _, w := range e.running() {
-			w.call(func() { w.owes = true })
-		}
-	}()
 }
 
 // serve waits for the end, and reloads on the way.

@@ -279,7 +279,7 @@ func (e *engine) stopJails() error {
 		}
 		w.queue.stop()
 	}
-	if e.unbanAll.Load() {
+	if e.unbanAll.Load() || e.dropTable.Load() {
 		return e.fw.Drop()
 	}
 	return nil

@@ -158,19 +158,20 @@ func (w *worker) kernel(add, remove []event.Ban, now time.Time) bool {
 }
 
 func (w *worker) owe(err error) {
-	if !w.owes {
+	if w.owesTold.due(w.deps.now()) {
 		w.log.Error(fmt.Sprintf("[%s] the firewall refused a change; trying again every second", w.conf.Name),
 			"logger", "actions", "error", err)
 	}
 	w.owes, w.problem = true, "firewall: "+err.Error()
 }
 
-// repair writes all bans of the jail to the kernel again after it refused some.
-func (w *worker) repair() {
+// repair writes all bans of the jail to the kernel again after it refused some, and returns
+// how many.
+func (w *worker) repair() int {
 	w.owes = false
 	if err := w.deps.ensure(); err != nil {
-		w.owes = true
-		return
+		w.owe(err)
+		return 0
 	}
 	now := w.deps.now()
 	var lifts []event.Ban
@@ -179,13 +180,18 @@ func (w *worker) repair() {
 			lifts = append(lifts, b)
 		}
 	}
-	if w.kernel(w.jail.Bans(), lifts, now) {
-		for _, b := range w.owedLifts {
-			w.confirmed = append(w.confirmed, b.ID)
-		}
-		w.owedLifts, w.problem = nil, ""
-		w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] the firewall took all bans again", w.conf.Name), "logger", "actions")
+	bans := w.jail.Bans()
+	if !w.kernel(bans, lifts, now) {
+		return 0
 	}
+	for _, b := range w.owedLifts {
+		w.confirmed = append(w.confirmed, b.ID)
+	}
+	w.owedLifts, w.problem = nil, ""
+	w.owesTold.stop()
+	w.repaired(now)
+	w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] the firewall took all bans again", w.conf.Name), "logger", "actions")
+	return len(bans)
 }
 
 // tell logs a decision in fail2ban's words; recidive and external parsers read them.

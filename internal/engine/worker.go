@@ -39,6 +39,9 @@ type worker struct {
 	pending             <-chan error // the commit under way
 	owes                bool         // the kernel may lack some of this jail's bans
 	owedLifts           []event.Ban  // lifted and written down, but still in the kernel
+	owesTold            reminder
+	repairs             uint64 // how often bans were put back into the kernel
+	lastRepair          time.Time
 	problem             string
 	idle                bool     // fail2ban-client set JAIL idle on: no log is read
 	carried             counters // of the worker before

@@ -13,6 +13,9 @@ type Status struct {
 	Firewall string       `json:"firewall"` // backend in use and why
 	Jails    []JailStatus `json:"jails"`
 	Problems []string     `json:"problems,omitempty"` // file:line: what is wrong
+
+	Repairs    uint64    `json:"repairs,omitempty"` // how often rules or bans that the kernel had lost were put back
+	LastRepair time.Time `json:"last_repair,omitzero"`
 }
 
 // JailStatus is one jail in a Status.
@@ -37,6 +40,8 @@ type JailStatus struct {
 	TotalFailed     uint64         `json:"total_failed"`
 	CurrentlyBanned int            `json:"currently_banned"`
 	TotalBanned     uint64         `json:"total_banned"`
+	Repairs         uint64         `json:"repairs,omitempty"` // how often bans were put back into the kernel
+	LastRepair      time.Time      `json:"last_repair,omitzero"`
 	Packets         *uint64        `json:"packets,omitempty"` // dropped by the native rules since they were laid; nil: not known
 	Bans            []Ban          `json:"bans"`
 }

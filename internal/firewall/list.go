@@ -3,6 +3,7 @@ package firewall
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -79,8 +80,8 @@ func (n *NFT) noteLosses(found map[string]*place, jails []string) {
 			return // that says it all
 		}
 	}
-	for jail, old := range n.places {
-		if jails != nil && !slices.Contains(jails, jail) || !old.ruled {
+	for _, jail := range slices.Sorted(maps.Keys(n.places)) {
+		if jails != nil && !slices.Contains(jails, jail) || !n.places[jail].ruled {
 			continue
 		}
 		if p := found[jail]; p == nil || !p.ruled {

@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"gaol/internal/event"
+	"gaol/internal/firewall"
+)
+
+// mend writes those bans of the jail that the kernel lacks, for the worker's goroutine: no
+// ban can come or go between the two. It returns how many.
+func (w *worker) mend() int {
+	if w.target == nil {
+		return 0
+	}
+	if w.owes {
+		return w.repair()
+	}
+	name := w.conf.Name
+	kernel, err := w.deps.list(name)
+	if err != nil {
+		w.owe(err)
+		return 0
+	}
+	now := w.deps.now()
+	lost := lacking(w.jail.Bans(), kernel[name], now)
+	if len(lost) == 0 {
+		return 0
+	}
+	if !w.kernel(lost, nil, now) { // it said so, and tries again each second
+		return len(lost)
+	}
+	w.repaired(now)
+	return len(lost)
+}
+
+// repaired counts.
+func (w *worker) repaired(now time.Time) { w.repairs, w.lastRepair = w.repairs+1, now }
+
+// lacking are the bans that the kernel does not hold, or would end too soon. Those that are
+// about to end are not looked for: the kernel may have been a little quicker.
+func lacking(bans []event.Ban, kernel []firewall.Element, now time.Time) []event.Ban {
+	there := make(map[netip.Prefix]time.Duration, len(kernel))
+	for _, el := range kernel {
+		there[el.Prefix] = el.Timeout
+	}
+	var lost []event.Ban
+	for _, b := range bans {
+		want, ok := elementOf(b, now)
+		if !ok || want.Timeout > 0 && want.Timeout < repairSlack {
+			continue
+		}
+		left, held := there[want.Prefix]
+		if !held || left > 0 && (want.Timeout == 0 || left < want.Timeout-repairSlack) {
+			lost = append(lost, b)
+		}
+	}
+	return lost
+}
+
+// callWithin is call with a bound on the wait for the worker; true also where it has stopped.
+func (w *worker) callWithin(ctx context.Context, f func()) bool {
+	ran := make(chan struct{})
+	select {
+	case w.calls <- func() { defer close(ran); f() }:
+		<-ran
+		return true
+	case <-w.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,165 @@
+// Package repair takes gaol's rules away from a running engine, in every way the kernel knows,
+// and sends packets.
+package repair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gaol/internal/config"
+	"gaol/internal/control"
+	"gaol/internal/engine"
+	"gaol/internal/event"
+	"gaol/internal/firewall"
+	"gaol/internal/netlab"
+)
+
+func TestMain(m *testing.M) { os.Exit(netlab.Main(m)) }
+
+const attackerAddr = "203.0.113.66"
+
+const jails = `
+[sshd]
+enabled = true
+filter = sshd
+backend = auto
+logpath = %[1]s
+port = ssh
+banaction = gaol
+bantime = 1h
+
+[web]
+enabled = true
+filter = sshd
+backend = auto
+logpath = %[1]s
+port = http,https
+banaction = gaol
+bantime = 1h
+`
+
+// lab is a host that an engine guards, and an attacker whom it has banned.
+type lab struct {
+	t        *testing.T
+	net      *netlab.Lab
+	attacker *netlab.Node
+	staff    *netlab.Node
+	fw       firewall.Backend
+	client   *control.Client
+	said     chan string
+	seen     []string
+}
+
+// saying is a log that a test can wait on.
+type saying struct{ to chan string }
+
+func (s saying) Write(p []byte) (int, error) { s.to <- string(p); return len(p), nil }
+
+// start runs an engine; wrap, if not nil, stands between it and the kernel.
+func start(t *testing.T, o engine.Options, wrap func(*firewall.NFT) firewall.Backend) *lab {
+	t.Helper()
+	l := &lab{t: t, net: netlab.New(t), said: make(chan string, 10_000)}
+	l.attacker = l.net.NewClient("attacker", attackerAddr+"/24")
+	l.staff = l.net.NewClient("staff", "203.0.113.7/24")
+	l.net.Host.Serve("tcp", ":22")
+	nft, err := firewall.NewNFT(firewall.NFTOptions{NetNS: l.net.Host.Path()})
+	l.must(err)
+	l.fw = nft
+	if wrap != nil {
+		l.fw = wrap(nft)
+	}
+	dir := t.TempDir()
+	log := filepath.Join(dir, "auth.log")
+	l.must(os.WriteFile(log, nil, 0o600))
+	l.must(os.WriteFile(filepath.Join(dir, "jail.local"), fmt.Appendf(nil, jails, log), 0o600))
+	o.Load = func() (*config.Config, []config.Problem) { return config.Load(config.LoadOptions{Dir: dir}) }
+	o.StateDir, o.Socket, o.Firewall, o.Alone = filepath.Join(dir, "state"), filepath.Join(dir, "sock"), l.fw, true
+	o.Log = slog.New(engine.NewLogHandler(saying{l.said}, slog.LevelInfo))
+	ready, ended := make(chan bool), make(chan error, 1)
+	o.Ready = func() { close(ready) }
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { ended <- engine.Run(ctx, o) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil && !errors.Is(err, errBroken) {
+			t.Error(err)
+		}
+	})
+	select {
+	case <-ready:
+	case err := <-ended:
+		ended <- nil
+		t.Fatal(err)
+	}
+	l.client = control.NewClient(o.Socket)
+	return l
+}
+
+func (l *lab) must(err error) {
+	l.t.Helper()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *lab) do(c control.Command) control.Reply {
+	l.t.Helper()
+	reply, err := l.client.Do(l.t.Context(), c)
+	l.must(err)
+	return reply
+}
+
+func (l *lab) ban(id string) { l.t.Helper(); l.do(control.Ban{Jail: "sshd", ID: id}) }
+
+func (l *lab) status() event.Status { l.t.Helper(); return *l.do(control.Status{}).Status }
+
+// wait blocks until the log says text, and returns that line.
+func (l *lab) wait(text string) string {
+	l.t.Helper()
+	deadline := time.After(10 * time.Second)
+	for {
+		select {
+		case line := <-l.said:
+			l.seen = append(l.seen, line)
+			if strings.Contains(line, text) {
+				return line
+			}
+		case <-deadline:
+			l.t.Fatalf("the log never said %q; it said:\n%s", text, strings.Join(l.seen, ""))
+		}
+	}
+}
+
+// heard counts the lines that say text, of those waited for so far and those that wait.
+func (l *lab) heard(text string) (n int) {
+	for len(l.said) > 0 {
+		l.seen = append(l.seen, <-l.said)
+	}
+	for _, line := range l.seen {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// eventually blocks until the condition holds.
+func (l *lab) eventually(what string, holds func() bool) {
+	l.t.Helper()
+	tick, deadline := time.NewTicker(2*time.Millisecond), time.After(10*time.Second)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			l.t.Fatalf("never: %s", what)
+		}
+	}
+}
