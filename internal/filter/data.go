@@ -150,7 +150,8 @@ func (r *rule) capture(d Fields, base int, text string, spans []int32) Fields {
 // alternates fills X from alt_X, alt_X1, alt_X_2 … where X is empty: the first that is not empty,
 // by name; and makes a tuple of X and the tuple_X… in the same way (§2.3).
 func (d *Fields) alternates() {
-	var names []string
+	var few [4]string // pam's lines have one
+	names := few[:0]
 	for _, f := range *d {
 		if f.Set && (strings.HasPrefix(f.Name, "alt_") || strings.HasPrefix(f.Name, "tuple_")) {
 			names = append(names, f.Name)

@@ -63,7 +63,7 @@ func (m *memory) fresh(since time.Time) *connection {
 	c := m.spare[m.ready]
 	m.spare[m.ready] = m.spare[last]
 	m.spare = m.spare[:last]
-	*c = connection{Since: since, Data: c.Data[:0], Users: c.Users[:0]}
+	*c = connection{Since: since, Data: c.Data[:0], Users: c.Users[:0], Quiet: forgetLines(c.Quiet)}
 	return c
 }
 
@@ -191,7 +191,7 @@ func (c *connection) conclude(line []string, nofail, forget bool) ([]string, Ver
 	for _, l := range c.Quiet {
 		c.Matches = keep(c.Matches, l)
 	}
-	c.Quiet = nil
+	c.Quiet = forgetLines(c.Quiet)
 	if n := len(c.Users); n > 0 {
 		if n > c.shown {
 			c.users, c.shown = set(c.Users), n
@@ -237,6 +237,12 @@ func keep(lines []string, line string) []string {
 		lines = slices.Delete(lines, 0, 1)
 	}
 	return append(lines, line)
+}
+
+// forgetLines gives an empty list in the same memory, which keeps no line alive.
+func forgetLines(lines []string) []string {
+	clear(lines)
+	return lines[:0]
 }
 
 // Snapshot returns the memory for connections, for Restore after a restart.

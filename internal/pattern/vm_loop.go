@@ -9,9 +9,10 @@ import "unicode/utf8"
 // explored from it downwards (greedy) or from the entry upwards (lazy); so whoever meets a
 // marked exit knows that everything behind it in the run is explored too.
 func (m *Memory) exits(in *inst, pc, pos int) (int, int, bool) {
-	low, ok := pos, true
+	low := pos
 	if in.min > 0 {
-		if low, ok = m.pass(in.set, pos, int(in.min)); !ok {
+		var enough bool
+		if low, enough = m.pass(in.set, pos, int(in.min)); !enough {
 			return pc, pos, false
 		}
 	}
@@ -20,8 +21,8 @@ func (m *Memory) exits(in *inst, pc, pos int) (int, int, bool) {
 		more = int(in.max - in.min)
 	}
 	if in.mode == lazy {
-		pos, ok = m.lazyExit(in, pc, low, more)
-		return pc + 1, pos, ok
+		end, ok := m.lazyExit(in, pc, low, more)
+		return pc + 1, end, ok
 	}
 	top, ok := m.reach(in, low, more)
 	if !ok {
