@@ -33,6 +33,8 @@ type Jail struct {
 	Port, Protocol, Chain, BlockType string // as interpolated, for the native action
 	Container, Prefix                string // gaol's own keys, recorded for later
 	SystemdIfNoLogs                  bool   // backend auto without any log file: read the journal
+	SkipIfNoLogs                     bool   // no log file exists, and then the jail is not to run
+	Switched                         bool   // Backend was auto; without any log file it became the journal
 
 	Actions []Action
 	Options map[string]Value // every option that was read, interpolated
@@ -154,27 +156,13 @@ func (r *jailReader) read() {
 	if name, _, _ := strings.Cut(j.Backend, "["); !slices.Contains(backends(), name) {
 		r.fail(fault(j.Where("backend"), "write backend = auto", "backend %s is none of %s", quote(j.Backend), strings.Join(backends(), ", ")))
 	}
-	r.readFilter()
-	for _, key := range []string{"prefregex", "failregex", "ignoreregex", "maxlines", "datepattern", "journalmatch", "usedns"} {
-		if v, ok := r.value(key); ok {
-			if err := j.Filter.take(key, v); err != nil {
-				r.failed(err, v.Pos())
-			}
-		}
-	}
-	j.UseDNS = j.Filter.UseDNS
-	if j.UseDNS == "" {
-		j.UseDNS = "warn"
-	}
-	j.Filter.UseDNS = j.UseDNS
+	r.readFilterAndLogs()
 	r.readCounts()
 	r.readIncrement()
 	j.LogEncoding, j.LogTimezone = r.text("logencoding", "auto"), r.text("logtimezone", "")
 	j.IgnoreIP = strings.FieldsFunc(r.text("ignoreip", ""), func(c rune) bool { return strings.ContainsRune(" \t\n,", c) })
 	j.IgnoreSelf = r.bool("ignoreself", true)
 	j.IgnoreCommand, j.IgnoreCache = r.text("ignorecommand", ""), r.text("ignorecache", "")
-	r.readLogs()
-	j.SystemdIfNoLogs = r.bool("systemd_if_nologs", true)
 	j.Port, j.Protocol, j.Chain = r.text("port", ""), r.text("protocol", ""), r.text("chain", "")
 	if _, own := r.doc.sections[j.Name].keys["mode"]; own {
 		r.value("mode")

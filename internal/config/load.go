@@ -18,8 +18,10 @@ import (
 type LoadOptions struct {
 	Dir      string // directory; empty or Embedded: the tree inside the binary
 	Embedded bool
-	All      bool   // also jails that are not enabled
-	Version  string // what %(fail2ban_version)s says; empty: DefaultVersion
+	All      bool // also jails that are not enabled
+	// JournalDirs are where the machine's journal is looked for; nil: journald's directories.
+	JournalDirs []string
+	Version     string // what %(fail2ban_version)s says; empty: DefaultVersion
 }
 
 // DefaultVersion is the fail2ban whose configuration language gaol speaks.
@@ -171,6 +173,11 @@ func (l *loader) jail(d *doc, name string) (Jail, bool) {
 		return Jail{}, false
 	}
 	r.read()
+	if r.jail.SkipIfNoLogs && !l.opts.All && !r.jail.Broken {
+		l.warn(r.jail.Where("skip_if_nologs"), name, "make the log, then: gaol reload",
+			"jail %q is skipped, none of its logs exists", name)
+		return Jail{}, false
+	}
 	return r.jail, true
 }
 

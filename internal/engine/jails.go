@@ -146,6 +146,9 @@ func (w *worker) announce() {
 	for _, m := range w.missing {
 		w.log.Warn(fmt.Sprintf("[%s] %s does not exist (yet); it is read as soon as it does", w.conf.Name, m), "logger", "jail")
 	}
+	if w.conf.Switched {
+		w.log.Info(fmt.Sprintf("[%s] none of its logs exists; it reads the journal", w.conf.Name), "logger", "jail")
+	}
 	w.log.Info(fmt.Sprintf("[%s] jail started: %d failures in %s ban for %s", w.conf.Name, w.conf.MaxRetry,
 		w.conf.FindTime, banTimeText(w.conf.BanTime)), "logger", "jail", "port", w.conf.Port, "actions", w.actionNames())
 }

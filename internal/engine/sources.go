@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // that match nothing yet; they are waited for.
 func (p *plan) open(state store.State, now time.Time) (all []source.Source, missing []string, err error) {
 	files, missing := p.patterns()
-	if p.journal() || len(files) == len(missing) && len(p.conf.Filter.JournalMatch) > 0 && haveJournal() {
+	if p.journal() {
 		s, err := p.openJournal(state, now)
 		return []source.Source{s}, nil, err
 	}
@@ -76,6 +77,9 @@ func (p *plan) openJournal(state store.State, now time.Time) (source.Source, err
 	if files := params["journalfiles"]; files != "" {
 		o.Files = strings.Split(files, ",")
 	}
+	if err := setJournalFlags(&o, params["journalflags"]); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.conf.Where("backend"), err)
+	}
 	for _, m := range state.Marks {
 		if m.Cursor != "" {
 			o.Resume = m
@@ -90,6 +94,30 @@ func (p *plan) openJournal(state store.State, now time.Time) (source.Source, err
 	return s, nil
 }
 
+// The flags of sd_journal_open(3) that journalflags adds up. The local machine's are always
+// read only, and rotated files always too, which fail2ban's parameter rotated asks for.
+const (
+	journalRuntime = 2 // the volatile journal only
+	journalSystem  = 4 // no users' session journals
+	runtimeJournal = "/run/log/journal"
+)
+
+// setJournalFlags reads backend's journalflags; "" is journalSystem.
+func setJournalFlags(o *source.JournalOptions, text string) error {
+	if text == "" {
+		return nil
+	}
+	flags, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("journalflags: %q is not a number of sd_journal_open(3)", text)
+	}
+	o.Users = flags&journalSystem == 0
+	if flags&journalRuntime != 0 && o.Dir == "" && len(o.Files) == 0 {
+		o.Dir = runtimeJournal
+	}
+	return nil
+}
+
 // backendParams reads "systemd[journalpath=DIR, namespace=N]" (§3).
 func backendParams(backend string) map[string]string {
 	params := map[string]string{}
@@ -99,17 +127,6 @@ func backendParams(backend string) map[string]string {
 		params[key] = strings.Trim(value, `"'`)
 	}
 	return params
-}
-
-// haveJournal says whether this machine keeps a journal: journalctl, or a directory that some
-// package made, proves nothing (systemd-journald.service(8), FILES).
-func haveJournal() bool {
-	for _, glob := range []string{"/run/log/journal/*/system*.journal", "/var/log/journal/*/system*.journal"} {
-		if found, err := filepath.Glob(glob); err == nil && len(found) > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 func resumeFrom(state store.State) func(string) (event.Mark, bool) {
