@@ -11,10 +11,10 @@ import (
 )
 
 // Ask runs a command that answers with its exit status (ignorecommand, §3), the tags of b filled
-// in as in an action's commands. err tells that it gave no status: it could not be run, or its
+// in as in an action's commands; of o only Facts is used. err tells that it gave no status: it could not be run, or its
 // time was up (ErrTimeout).
-func Ask(ctx context.Context, script string, b event.Ban, limit time.Duration) (status int, output string, err error) {
-	a := &Action{spec: Spec{Jail: b.Jail}}
+func Ask(ctx context.Context, script string, b event.Ban, limit time.Duration, o Options) (status int, output string, err error) {
+	a := &Action{spec: Spec{Jail: b.Jail}, opts: o}
 	output, err = shell(ctx, fill(script, a.values(ctx, &b, false)), limit)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.Exited() && !errors.Is(err, ErrTimeout) {

@@ -31,7 +31,7 @@ func (e *engine) fact(ctx context.Context, tag string, b event.Ban) (string, boo
 	jail := b.Jail
 	switch tag {
 	case "ip-host":
-		return e.hostOf(ctx, b)
+		return e.deps.hostOf(ctx, b)
 	case "ipmatches", "ipfailures":
 		jail = ""
 		fallthrough
@@ -52,7 +52,8 @@ func (e *engine) fact(ctx context.Context, tag string, b event.Ban) (string, boo
 	return "", false
 }
 
-func (e *engine) hostOf(ctx context.Context, b event.Ban) (string, bool) {
+// hostOf is <ip-host>: the name of the ban's address.
+func (d *deps) hostOf(ctx context.Context, b event.Ban) (string, bool) {
 	text := b.IP
 	if text == "" {
 		text = b.ID
@@ -61,7 +62,7 @@ func (e *engine) hostOf(ctx context.Context, b event.Ban) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	name, err := e.deps.resolver.NameOf(ctx, addr)
+	name, err := d.resolver.NameOf(ctx, addr)
 	return name, err == nil
 }
 
@@ -132,7 +133,7 @@ func (e *engine) allowsIPv6() bool {
 	if off, err := os.ReadFile("/proc/sys/net/ipv6/conf/all/disable_ipv6"); err == nil {
 		return strings.TrimSpace(string(off)) == "0"
 	}
-	l, err := net.Listen("tcp6", "[::1]:0")
+	l, err := (&net.ListenConfig{}).Listen(e.ctx, "tcp6", "[::1]:0")
 	if err != nil {
 		return false
 	}

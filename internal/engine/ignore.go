@@ -55,7 +55,7 @@ func (w *worker) except(ctx context.Context, f event.Failure, now time.Time) []e
 		}
 	}
 	w.ask(ctx, "command "+key, f, func(within context.Context) answer {
-		status, out, err := action.Ask(within, command, b, askLimit)
+		status, out, err := w.deps.askIgnore(within, command, b)
 		return func(f event.Failure, now time.Time) []event.Decision {
 			if err != nil || status > 1 {
 				w.log.Error(fmt.Sprintf("[%s] ignorecommand failed; %s is not ignored", w.conf.Name, clip(f.ID, 100)), "logger", "filter",
