@@ -33,6 +33,9 @@ type Cutter struct {
 	// be of this minute, and lines without one are of now. Before that, stamps may be up to
 	// FindTime old and lines without one are dropped.
 	InOperation bool
+	// Behind says that lines are read later than they were written, in operation: a stamp that
+	// is old because we are late stays as it is, and is dropped only beyond FindTime.
+	Behind bool
 	// Lenient are fail2ban-regex's rules: every time is taken, a line without one is of now.
 	Lenient bool
 	// Seen is what was wrong with the last line's timestamp.
@@ -96,10 +99,10 @@ func (c *Cutter) undated(e *event.Entry, now time.Time) bool {
 func (c *Cutter) judge(e *event.Entry, now time.Time) bool {
 	switch off := now.Sub(e.Time); {
 	case c.Lenient:
-	case c.InOperation && (off > oddAfter || off < -oddAfter):
+	case c.InOperation && !c.Behind && (off > oddAfter || off < -oddAfter):
 		c.Seen = Odd
 		e.Time = now
-	case !c.InOperation && off > c.FindTime:
+	case (!c.InOperation || c.Behind) && off > c.FindTime:
 		c.Seen = Outdated
 		return false
 	}

@@ -360,3 +360,30 @@ func TestRegexThatGivesUpIsNamed(t *testing.T) {
 		t.Errorf("status counts %d aborts, want 1", s.Aborted)
 	}
 }
+
+// Reading may fall behind in a burst. Lines without a timestamp are of now all the same: an
+// attacker must not escape by writing a lot.
+func TestUndatedBurstIsCounted(t *testing.T) {
+	const lines = 6000 // more than one batch
+	r := newRunning(t)
+	r.write("conf/jail.local", strings.Replace(fmt.Sprintf(sshdJail, r.log), "maxretry = 3", "maxretry = 100000", 1))
+	r.start()
+	f, err := os.OpenFile(r.log, os.O_APPEND|os.O_WRONLY, 0)
+	must(t, err)
+	defer f.Close()
+	line := func(addr string) string {
+		return "host sshd[7]: Failed password for root from " + addr + " port 4711 ssh2\n"
+	}
+	_, err = f.WriteString(strings.Repeat(line("203.0.113.8"), lines) + line("203.0.113.9"))
+	must(t, err)
+	r.wait("Found 203.0.113.9")
+	if s := r.do(control.Status{Jail: "sshd"}).Status.Jails[0]; s.TotalFailed != lines+1 {
+		t.Errorf("%d failures counted, want %d", s.TotalFailed, lines+1)
+	}
+
+	r.end()
+	_, err = f.WriteString(line("203.0.113.10"))
+	must(t, err)
+	r.start()
+	r.wait("Found 203.0.113.10") // written while gaol was down
+}

@@ -125,6 +125,11 @@ func (e *engine) launch(w *worker, before *worker, kernel []firewall.Element, in
 	if w.sources, w.missing, err = w.open(state, e.o.Now()); err != nil {
 		return err
 	}
+	for _, m := range state.Marks {
+		// What stands behind a mark was written since: a line without a timestamp is of now,
+		// where the first scan of an unknown log would drop it.
+		w.cutter(m.Source).InOperation = true
+	}
 	if err := w.filter.Restore(state.Memory); err != nil {
 		e.log.Warn(fmt.Sprintf("[%s] connections half seen are forgotten", name), "error", err)
 	}

@@ -141,10 +141,7 @@ func (w *worker) take(ctx context.Context, b event.Batch) {
 	st.Found, st.Mark = true, b.Mark
 	st.Lines += uint64(len(b.Lines))
 	cutter := w.cutter(b.Source)
-	if !b.End {
-		// We are behind: a stamp that is old because we are late must not become "now".
-		cutter.InOperation = false
-	}
+	cutter.Behind = !b.End // results must not depend on our speed
 	var decisions []event.Decision
 	for _, l := range b.Lines {
 		decisions = append(decisions, w.line(ctx, cutter, l, b.Source, now)...)
