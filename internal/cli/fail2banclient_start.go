@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -34,16 +34,18 @@ func (c *fail2banClient) start(conf *config.Config) int {
 		c.logf("ERROR", err.Error())
 		return failed
 	}
-	var said bytes.Buffer
-	cmd := exec.Command(self, args...)
-	cmd.Args[0] = "gaol"
-	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	early, err := cmd.StderrPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
+	said, err := os.CreateTemp("", "gaol-start-")
 	if err != nil {
+		c.logf("ERROR", err.Error())
+		return failed
+	}
+	defer said.Close()
+	_ = os.Remove(said.Name())
+	// Not a pipe: a daemon that writes to one whose reader has gone is killed (SIGPIPE).
+	cmd := exec.CommandContext(context.Background(), self, args...)
+	cmd.Args[0], cmd.Dir, cmd.Stderr = "gaol", "/", said
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
 		c.logf("ERROR", err.Error())
 		return failed
 	}
@@ -51,27 +53,29 @@ func (c *fail2banClient) start(conf *config.Config) int {
 		return 0
 	}
 	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_, _ = io.Copy(&said, early) // until it ends: its standard error is no terminal
-	}()
+	go func() { defer close(ended); _ = cmd.Wait() }()
 	if c.await(ended) {
 		fmt.Fprintln(c.out, "Server ready")
 		return 0
 	}
-	_ = cmd.Process.Signal(syscall.SIGTERM)
+	_ = cmd.Process.Signal(syscall.SIGTERM) // where it was only too slow
 	<-ended
-	_ = cmd.Wait()
-	fmt.Fprint(c.errw, said.String())
+	if _, err := said.Seek(0, io.SeekStart); err == nil {
+		_, _ = io.Copy(c.errw, said)
+	}
 	c.logf("ERROR", "Could not start server")
 	return failed
 }
 
 // daemonArgs is the command line of gaol for a start.
 func (c *fail2banClient) daemonArgs(conf *config.Config) []string {
+	target := or(c.o.logtarget, conf.Global.LogTarget)
+	if !c.o.foreground && (target == "STDERR" || target == "SYSOUT") {
+		target = "STDOUT" // which is /dev/null
+	}
 	args := []string{"run", "-c", c.o.conf, "--fail2ban-socket", c.o.socket,
 		"--pidfile", or(c.o.pidfile, conf.Global.PIDFile),
-		"--logtarget", or(c.o.logtarget, conf.Global.LogTarget)}
+		"--logtarget", target}
 	if c.o.loglevel != "" {
 		args = append(args, "--loglevel", c.o.loglevel)
 	}
@@ -90,8 +94,10 @@ func (c *fail2banClient) alive() bool {
 
 // await waits until the server answers; false: it ended, or took too long.
 func (c *fail2banClient) await(ended <-chan struct{}) bool {
-	limit := time.After(or2(c.o.timeout, startLimit))
-	for tick := time.NewTicker(50 * time.Millisecond); ; {
+	limit := time.After(cmp.Or(c.o.timeout, startLimit))
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
 		if c.alive() {
 			return true
 		}
@@ -107,21 +113,16 @@ func (c *fail2banClient) await(ended <-chan struct{}) bool {
 
 // awaitEnd waits until the server's socket is gone.
 func (c *fail2banClient) awaitEnd() {
-	limit := time.After(or2(c.o.timeout, startLimit))
-	for tick := time.NewTicker(50 * time.Millisecond); c.alive(); {
+	limit := time.After(cmp.Or(c.o.timeout, startLimit))
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for c.alive() {
 		select {
 		case <-tick.C:
 		case <-limit:
 			return
 		}
 	}
-}
-
-func or2(a, b time.Duration) time.Duration {
-	if a > 0 {
-		return a
-	}
-	return b
 }
 
 // reload sends the configuration. gaol reads its own; fail2ban takes the commands.

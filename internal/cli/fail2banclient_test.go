@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -218,4 +220,68 @@ func dictOf(items ...any) (d control.Dict) {
 		d = append(d, control.Pair{Key: items[i], Value: items[i+1]})
 	}
 	return d
+}
+
+// TestServerInForeground is what systemd's unit of fail2ban runs: fail2ban-server -xf start.
+func TestServerInForeground(t *testing.T) {
+	if os.Getuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs root for a network namespace: sudo go test ./internal/cli")
+		}
+		t.Skip("needs root for a network namespace: sudo go test ./internal/cli")
+	}
+	dir := t.TempDir()
+	writeClientTree(t, dir)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"fail2ban-client", "fail2ban-server"} {
+		if err := os.Symlink(self, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conf := filepath.Join(dir, "conf")
+	server := exec.CommandContext(t.Context(), "unshare", "-n", filepath.Join(dir, "fail2ban-server"), "-c", conf, "-xf", "--logtarget", "STDOUT", "start")
+	said, err := server.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	log := bufio.NewScanner(said)
+	for started := 0; started < 2 && log.Scan(); {
+		if strings.Contains(log.Text(), "jail started") {
+			started++
+		}
+	}
+	client := &fail2banClient{o: fail2banOptions{socket: filepath.Join(dir, "f2b.sock")}}
+	if !client.await(nil) {
+		t.Fatal("the server does not answer")
+	}
+	pid, err := os.ReadFile(filepath.Join(dir, "f2b.pid"))
+	if err != nil || strings.TrimSpace(string(pid)) != strconv.Itoa(server.Process.Pid) {
+		t.Errorf("pid file: %q, %v; want %d", pid, err, server.Process.Pid)
+	}
+	run := func(name string, words ...string) string {
+		out, _ := exec.CommandContext(t.Context(), filepath.Join(dir, name), append([]string{"-c", conf}, words...)...).CombinedOutput()
+		return string(out)
+	}
+	for _, name := range []string{"fail2ban-client", "fail2ban-server"} {
+		if out := run(name, "start"); !strings.Contains(out, "Server already running") {
+			t.Errorf("%s start: %s", name, out)
+		}
+	}
+	if out := run("fail2ban-server", "stop"); out != "Shutdown successful\n" {
+		t.Errorf("stop: %s", out)
+	}
+	for log.Scan() {
+	}
+	if err := server.Wait(); err != nil {
+		t.Errorf("the server ended with %v", err)
+	}
+	if out := run("fail2ban-client", "ping"); !strings.Contains(out, "Is fail2ban running?") {
+		t.Errorf("ping after the end: %s", out)
+	}
 }

@@ -107,13 +107,13 @@ func (s *Fail2banServer) converse(c net.Conn) {
 		request, err := in.next()
 		if err != nil || bytes.HasPrefix(request, []byte(closeMark)) {
 			if errors.Is(err, errTooLong) {
-				s.reply(c, "ERROR: the request is too long")
+				_ = s.reply(c, "ERROR: the request is too long")
 			}
 			return
 		}
 		v, err := unpickle(request)
 		if err != nil {
-			s.reply(c, fmt.Sprintf("ERROR: read the request: %v", err))
+			_ = s.reply(c, fmt.Sprintf("ERROR: read the request: %v", err))
 			return
 		}
 		if s.ctx.Err() != nil || s.reply(c, s.answer(ctx, v)) != nil {

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -147,7 +148,7 @@ func TestErrorsAsPythonsExceptions(t *testing.T) {
 		{io.ErrUnexpectedEOF, exception("Exception", "unexpected EOF")},
 	} {
 		d.err = fmt.Errorf("wrapped: %w", c.err)
-		if c.err == io.ErrUnexpectedEOF {
+		if errors.Is(c.err, io.ErrUnexpectedEOF) {
 			d.err = c.err
 		}
 		if diff := cmp.Diff(any(c.want), ask(t, l, "get", "nope", "maxretry")); diff != "" {

@@ -208,14 +208,15 @@ func editIgnoreIP(j *config.Jail, key string, args []string) error {
 			all = append(all, id)
 			continue
 		}
-		i := slices.Index(all, id)
 		if one == "--all" {
-			all, i = nil, -1
-		} else if i < 0 {
-			return invalid("ValueError", "list.remove(x): x not in list")
-		} else {
-			all = slices.Delete(all, i, i+1)
+			all = nil
+			continue
 		}
+		i := slices.Index(all, id)
+		if i < 0 {
+			return invalid("ValueError", "list.remove(x): x not in list")
+		}
+		all = slices.Delete(all, i, i+1)
 	}
 	j.IgnoreIP = all
 	return nil
