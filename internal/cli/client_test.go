@@ -85,10 +85,10 @@ func (d canned) bans() []event.Ban {
 func (d canned) status(jail string) (control.Reply, error) {
 	s := event.Status{
 		Version: "1.2", PID: 42, Started: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC), Config: "/etc/fail2ban",
-		Firewall: "nft", Problems: []string{"jail.local:3: odd"},
+		Firewall: "nft", FirewallProblem: "it is broken", Repairs: 3, LastRepair: time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC), Problems: []string{"jail.local:3: odd"},
 		Jails: []event.JailStatus{{
 			Name: "sshd", Running: true, Filter: "sshd", MaxRetry: 3, FindTime: 10 * time.Minute, BanTime: 90 * time.Minute,
-			Port: "2222", Protocol: "tcp", Actions: []string{"gaol"}, Lines: 1000, Aborted: 2, CutLines: 1,
+			Port: "2222", Protocol: "tcp", Actions: []string{"gaol"}, Repairs: 1, LastRepair: time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC), Lines: 1000, Aborted: 2, CutLines: 1,
 			Sources:         []event.SourceStatus{{Name: "/var/log/auth.log", Found: true, Lines: 1000}, {Name: "/var/log/secure"}},
 			CurrentlyFailed: 2, TotalFailed: 17, CurrentlyBanned: 2, TotalBanned: 5, Bans: d.bans(),
 			ActionStates: []event.ActionStatus{{Name: "well"}, {Name: "mail", Failing: true, Failures: 3, Waiting: 2, Dropped: 1,

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,39 +11,57 @@ import (
 	"gaol/internal/control"
 )
 
+// panicLimit is how long panic waits for a daemon that runs.
+const panicLimit = 10 * time.Second
+
 // panicCommand is `gaol panic`: the way back in for who has banned himself. drop deletes
 // gaol's table in the kernel.
 func panicCommand(drop func() error) *cobra.Command {
 	var f clientFlags
 	c := &cobra.Command{
 		Use:   "panic",
-		Short: "Open all ports at once: delete gaol's firewall table, without the daemon",
+		Short: "Open all ports at once: delete gaol's firewall table and stop the daemon",
 		Long: "Deletes the nft table `inet gaol`, so that nobody is kept out by it any more, whether or\n" +
-			"not the daemon runs or answers. Rules that actions of action.d made are not touched. A\n" +
-			"daemon that runs puts its bans back: stop it first, or right after.",
-		Example: "  gaol panic && gaol stop",
+			"not the daemon runs or answers. A daemon that runs would put the table back: it is told to\n" +
+			"stop. Bans stay written down, and the next start brings them back; rules that actions of\n" +
+			"action.d made are taken down by the daemon's stop only.",
+		Example: "  gaol panic",
 		Args:    needs(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := drop(); err != nil {
 				return fmt.Errorf("delete gaol's firewall table: %w", err)
 			}
-			fmt.Fprintln(c.OutOrStdout(), "table inet gaol is gone: it keeps nobody out any more")
-			warnOfDaemon(c, &f)
-			return nil
+			stopped, err := stopForPanic(c.Context(), &f, drop)
+			if err != nil {
+				return err
+			}
+			text := "table inet gaol is gone: it keeps nobody out any more\n"
+			if stopped {
+				text += "the daemon was told to stop; the next start brings the bans back\n"
+			}
+			_, err = fmt.Fprint(c.OutOrStdout(), text)
+			return err
 		},
 	}
 	f.add(c)
 	return c
 }
 
-// warnOfDaemon says so where a daemon runs; one that does not answer is no reason to wait.
-func warnOfDaemon(c *cobra.Command, f *clientFlags) {
-	ctx, cancel := context.WithTimeout(c.Context(), 2*time.Second)
+// stopForPanic stops a daemon, which may have put the table back meanwhile: it deletes it at
+// its own end, and drop does so before.
+func stopForPanic(ctx context.Context, f *clientFlags, drop func() error) (stopped bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, panicLimit)
 	defer cancel()
-	reply, err := f.client().Do(ctx, control.Version{})
-	if err != nil || reply.Status == nil {
-		return
+	_, err = f.client().Do(ctx, control.Stop{Drop: true})
+	if e := (*control.Error)(nil); errors.As(err, &e) && e.Fault == control.Absent && ctx.Err() == nil {
+		return false, nil
 	}
-	fmt.Fprintf(c.ErrOrStderr(), "gaol: warning: the daemon (process %d) runs and will put its bans back\n"+
-		"gaol: hint: stop it with: gaol stop\n", reply.Status.PID)
+	if err != nil {
+		return false, withHint(fmt.Errorf("the table was deleted, but the daemon runs, does not stop and will put it back: %w", err),
+			"end it, and then again: systemctl kill -s KILL gaol; gaol panic")
+	}
+	if err := drop(); err != nil {
+		return true, fmt.Errorf("delete gaol's firewall table: %w", err)
+	}
+	return true, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -62,6 +63,12 @@ func printStatus(out io.Writer, s *event.Status) error {
 		{"gaol", fmt.Sprintf("%s, process %d, since %s", s.Version, s.PID, showTime(s.Started))},
 		{"configuration", s.Config},
 		{"firewall", s.Firewall},
+	}
+	if s.FirewallProblem != "" {
+		head = append(head, []string{"problem", s.FirewallProblem})
+	}
+	if s.Repairs > 0 {
+		head = append(head, []string{"repairs", repairs(s.Repairs, s.LastRepair)})
 	}
 	if s.DryRun {
 		head = append(head, []string{"dry run", "nothing is banned"})
@@ -133,6 +140,9 @@ func printJail(out io.Writer, j event.JailStatus) error {
 		[]string{"lines", readLines(j)},
 		[]string{"failed", fmt.Sprintf("%d now, %d since the start", j.CurrentlyFailed, j.TotalFailed)},
 		[]string{"banned", fmt.Sprintf("%d now, %d since the start", j.CurrentlyBanned, j.TotalBanned)})
+	if j.Repairs > 0 {
+		rows = append(rows, []string{"repairs", repairs(j.Repairs, j.LastRepair)})
+	}
 	if j.Packets != nil {
 		rows = append(rows, []string{"dropped", fmt.Sprintf("%s of banned clients", plural(int(*j.Packets), "packet"))})
 	}
@@ -141,6 +151,11 @@ func printJail(out io.Writer, j event.JailStatus) error {
 	}
 	fmt.Fprintln(out)
 	return printBans(out, j.Bans, false)
+}
+
+// repairs says how often what the kernel had lost was put back.
+func repairs(n uint64, last time.Time) string {
+	return fmt.Sprintf("the kernel had lost rules or bans %s, last at %s; the log says why", plural(int(n), "time"), showTime(last))
 }
 
 // fares is what is worth telling of an action's commands; "" while all is well.

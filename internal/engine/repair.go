@@ -291,7 +291,7 @@ func (r *repairs) bans(ctx context.Context) (all found) {
 // fail says that a repair failed, at once and then now and then, and keeps it in the status.
 func (r *repairs) fail(what string, err error) {
 	r.mu.Lock()
-	r.problem = fmt.Sprintf("firewall: %s: %v", what, err)
+	r.problem = fmt.Sprintf("%s: %v", what, err)
 	r.mu.Unlock()
 	if r.failing.due(time.Now()) {
 		r.log(slog.LevelError, what+"; trying again every second", "error", err)
@@ -336,9 +336,6 @@ func (r *repairs) tell(s *event.Status) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s.Repairs, s.LastRepair = r.count, r.last
-	for _, p := range []string{r.problem, r.fought, r.blind} {
-		if p != "" {
-			s.Problems = append(s.Problems, p)
-		}
-	}
+	wrong := slices.DeleteFunc([]string{r.problem, r.fought, r.blind}, func(p string) bool { return p == "" })
+	s.FirewallProblem = strings.Join(wrong, "; ")
 }

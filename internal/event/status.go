@@ -14,8 +14,9 @@ type Status struct {
 	Jails    []JailStatus `json:"jails"`
 	Problems []string     `json:"problems,omitempty"` // file:line: what is wrong
 
-	Repairs    uint64    `json:"repairs,omitempty"` // how often rules or bans that the kernel had lost were put back
-	LastRepair time.Time `json:"last_repair,omitzero"`
+	FirewallProblem string    `json:"firewall_problem,omitempty"` // why rules or bans may not be in force
+	Repairs         uint64    `json:"repairs,omitempty"`          // how often rules or bans that the kernel had lost were put back
+	LastRepair      time.Time `json:"last_repair,omitzero"`
 }
 
 // JailStatus is one jail in a Status.

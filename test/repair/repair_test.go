@@ -50,8 +50,8 @@ func TestEveryLossIsMended(t *testing.T) {
 		if got := rules(l); got != want {
 			t.Errorf("%s: then the table is\n%s\nwant\n%s", c.script, got, want)
 		}
-		if s := l.status(); s.Repairs != uint64(i+1) || time.Since(s.LastRepair) > time.Minute || len(s.Problems) > 0 {
-			t.Errorf("%s: status says %d repairs, the last at %s, %q", c.script, s.Repairs, s.LastRepair, s.Problems)
+		if s := l.status(); s.Repairs != uint64(i+1) || time.Since(s.LastRepair) > time.Minute || s.FirewallProblem != "" {
+			t.Errorf("%s: status says %d repairs, the last at %s, %q", c.script, s.Repairs, s.LastRepair, s.FirewallProblem)
 		}
 	}
 	l.attacker.Dead("tcp", service)
@@ -118,8 +118,8 @@ func TestWhatIsNoLoss(t *testing.T) {
 	l.do(control.Reload{})
 	l.wait("[sshd] Unban 203.0.113.8")
 	l.wait("[web] Unban 198.51.100.0/24")
-	if s := l.status(); s.Repairs != 0 || len(s.Problems) > 0 {
-		t.Errorf("%d repairs, problems %q; the log:\n%s", s.Repairs, s.Problems, strings.Join(l.seen, ""))
+	if s := l.status(); s.Repairs != 0 || s.FirewallProblem != "" {
+		t.Errorf("%d repairs, problem %q; the log:\n%s", s.Repairs, s.FirewallProblem, strings.Join(l.seen, ""))
 	}
 	l.attacker.Dead("tcp", service) // the element that somebody added is left alone
 	if n := len(l.do(control.Banned{}).Bans); n != 0 {
@@ -167,8 +167,8 @@ func TestWhoKeepsDeletingIsFoughtSlowlyAndLoudly(t *testing.T) {
 			return l.status().Repairs > before || l.heard("put back only once a second now") > 0
 		})
 	}
-	if s := l.status(); len(s.Problems) != 1 || !strings.Contains(s.Problems[0], "something keeps removing") {
-		t.Errorf("the status says %q", s.Problems)
+	if s := l.status(); !strings.Contains(s.FirewallProblem, "something keeps removing") {
+		t.Errorf("the status says %q", s.FirewallProblem)
 	}
 	before := l.status().Repairs
 	l.eventually("it is put back all the same", func() bool { return l.status().Repairs > before })
@@ -212,16 +212,16 @@ func TestAFailedRepairIsLoudAndTriedAgain(t *testing.T) {
 	fw.broken.Store(true)
 	l.net.Host.Run("nft", "flush ruleset")
 	l.wait("not known to be in force; trying again every second error=\"broken for the test\"")
-	if s := l.status(); len(s.Problems) != 1 || !strings.Contains(s.Problems[0], "broken for the test") {
-		t.Errorf("while it fails the status says %q", s.Problems)
+	if s := l.status(); !strings.Contains(s.FirewallProblem, "broken for the test") {
+		t.Errorf("while it fails the status says %q", s.FirewallProblem)
 	}
 	fw.broken.Store(false)
 	if line := l.wait("the kernel had lost"); !strings.Contains(line, "deleted the table") {
 		t.Errorf("the late repair is logged as %q, without its cause", line)
 	}
 	l.wait("all rules and bans are in force again")
-	if s := l.status(); len(s.Problems) > 0 {
-		t.Errorf("after it the status says %q", s.Problems)
+	if s := l.status(); s.FirewallProblem != "" {
+		t.Errorf("after it the status says %q", s.FirewallProblem)
 	}
 	l.attacker.Dead("tcp", service)
 }
@@ -239,7 +239,7 @@ func TestTheLookBehindTheWatch(t *testing.T) {
 	l.net.Host.Run("nft", "flush ruleset")
 	l.wait("the kernel had lost")
 	l.attacker.Dead("tcp", service)
-	if s := l.status(); len(s.Problems) != 1 || !strings.Contains(s.Problems[0], "begins anew every second") {
-		t.Errorf("the status says %q", s.Problems)
+	if s := l.status(); !strings.Contains(s.FirewallProblem, "begins anew every second") {
+		t.Errorf("the status says %q", s.FirewallProblem)
 	}
 }
