@@ -139,7 +139,7 @@ func (p *probe) finish(zone, encoding string) error {
 	if err != nil {
 		return err
 	}
-	if p.decode, err = decoder(encoding); err != nil {
+	if p.decode, err = date.Decoder(encoding); err != nil {
 		return err
 	}
 	if p.templates, err = date.Parse(p.date, date.Options{Zone: location, Year: time.Now().Year()}); err != nil {
@@ -168,37 +168,4 @@ func compileError(err error) error {
 		return fmt.Errorf("Unable to compile regular expression '%s':\n%s%s", syntax.Expr, syntax.Msg, at)
 	}
 	return bad
-}
-
-// decoder makes text of bytes as the encoding says. nil is UTF-8.
-func decoder(encoding string) (func(string) string, error) {
-	switch strings.ToLower(strings.ReplaceAll(encoding, "_", "-")) {
-	case "", "auto", "utf-8", "utf8":
-		return nil, nil
-	case "latin1", "latin-1", "iso-8859-1", "iso8859-1":
-		return func(s string) string { return mapBytes(s, func(b byte) rune { return rune(b) }) }, nil
-	case "ascii", "us-ascii":
-		return func(s string) string { return mapBytes(s, func(byte) rune { return '\uFFFD' }) }, nil
-	}
-	return nil, fmt.Errorf("unknown encoding: %s (expected UTF-8, ASCII or latin1)", encoding)
-}
-
-// mapBytes replaces each byte above 127 by a character.
-func mapBytes(s string, high func(byte) rune) string {
-	ascii := true
-	for i := range len(s) {
-		ascii = ascii && s[i] < 0x80
-	}
-	if ascii {
-		return s
-	}
-	var b strings.Builder
-	for i := range len(s) {
-		if s[i] < 0x80 {
-			b.WriteByte(s[i])
-		} else {
-			b.WriteRune(high(s[i]))
-		}
-	}
-	return b.String()
 }

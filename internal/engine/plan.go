@@ -18,6 +18,7 @@ type plan struct {
 	conf    config.Jail
 	program *filter.Program
 	dates   *date.Templates
+	decode  func(string) string // logencoding; nil: UTF-8
 	ignore  *host.List
 	target  *firewall.Target // nil: the jail has no native ban action
 	actions []config.Action  // action.d commands
@@ -42,6 +43,9 @@ func makePlan(j config.Jail, resolver *host.Resolver, year int) (*plan, error) {
 	p.ignore, bad = host.ParseList(j.IgnoreIP, resolver)
 	if len(bad) > 0 {
 		return nil, fmt.Errorf("%s: %w", j.Where("ignoreip"), errors.Join(bad...))
+	}
+	if p.decode, err = date.Decoder(j.LogEncoding); err != nil {
+		return nil, fmt.Errorf("%s: %w", j.Where("logencoding"), err)
 	}
 	if _, err := p.formula(); err != nil {
 		return nil, err

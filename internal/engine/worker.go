@@ -201,6 +201,9 @@ func (w *worker) cutter(name string) *date.Cutter {
 	c := w.cutters[name]
 	if c == nil {
 		c = &date.Cutter{Detector: date.NewDetector(w.dates), FindTime: w.conf.FindTime}
+		if !w.journal() { // journald's text is UTF-8
+			c.Decode = w.decode
+		}
 		w.cutters[name] = c
 	}
 	return c

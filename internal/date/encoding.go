@@ -1,0 +1,118 @@
+package date
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/htmlindex"
+
+	"gaol/internal/pattern"
+)
+
+// Decoder returns what Cutter.Decode needs for a log in encoding name (logencoding, §3): a
+// function that makes text of a line's bytes, U+FFFD for what the encoding does not have. nil is
+// UTF-8, which auto means too: a daemon has no locale of its own. The names are Python's, as far
+// as they belong to encodings whose lines end in the byte of \n; others are an error.
+func Decoder(name string) (func(string) string, error) {
+	switch plain := plainName(name); plain {
+	case "", "auto", "utf8", "u8", "cp65001":
+		return nil, nil
+	case "ascii", "usascii", "646":
+		return ascii, nil
+	case "latin1", "iso88591", "l1", "latin", "cp819", "88591":
+		return latin1, nil
+	default:
+		e := byName(plain, name)
+		if e == nil {
+			return nil, fmt.Errorf("logencoding %q is not known: write auto, utf-8, latin-1, cp1252 or another name of a codec", name)
+		}
+		if c, ok := e.(*charmap.Charmap); ok && strings.HasPrefix(plain, "iso8859") {
+			return iso8859(c), nil
+		}
+		return func(line string) string {
+			text, err := e.NewDecoder().String(line)
+			if err != nil {
+				return pattern.DecodeUTF8(line)
+			}
+			return text
+		}, nil
+	}
+}
+
+// plainName is a codec's name without case, '-', '_' and blanks, as Python compares them.
+func plainName(name string) string {
+	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(name))
+}
+
+// byName is an encoding under Python's name; nil: none, or one that reads lines otherwise.
+func byName(plain, name string) encoding.Encoding {
+	for prefix, family := range map[string]string{"cp125": "windows-125", "iso8859": "iso-8859-", "latin": "latin"} {
+		if rest, ok := strings.CutPrefix(plain, prefix); ok {
+			name = family + rest
+		}
+	}
+	switch plain {
+	case "cp437":
+		return charmap.CodePage437
+	case "cp850":
+		return charmap.CodePage850
+	case "cp852":
+		return charmap.CodePage852
+	case "cp855":
+		return charmap.CodePage855
+	case "cp858":
+		return charmap.CodePage858
+	case "cp862":
+		return charmap.CodePage862
+	case "macroman":
+		return charmap.Macintosh
+	}
+	if strings.HasPrefix(plain, "utf16") || strings.HasPrefix(plain, "iso2022") {
+		return nil
+	}
+	for _, n := range []string{name, strings.ReplaceAll(strings.ToLower(name), "_", "-"), plain} {
+		if e, err := htmlindex.Get(n); err == nil {
+			return e
+		}
+	}
+	return nil
+}
+
+func ascii(line string) string {
+	for i := range len(line) {
+		if line[i] >= 0x80 {
+			return each(line, func(b byte) rune {
+				if b >= 0x80 {
+					return '\uFFFD'
+				}
+				return rune(b)
+			})
+		}
+	}
+	return line
+}
+
+// latin1 is Python's: byte n is U+00n, also where Windows-1252 has a letter.
+func latin1(line string) string { return each(line, func(b byte) rune { return rune(b) }) }
+
+// iso8859 is Python's: its bytes 0x80 to 0x9f are control characters, which the web's are not.
+func iso8859(c *charmap.Charmap) func(string) string {
+	return func(line string) string {
+		return each(line, func(b byte) rune {
+			if b >= 0x80 && b <= 0x9f {
+				return rune(b)
+			}
+			return c.DecodeByte(b)
+		})
+	}
+}
+
+func each(line string, to func(byte) rune) string {
+	var out strings.Builder
+	for i := range len(line) {
+		out.WriteRune(to(line[i]))
+	}
+	return out.String()
+}
