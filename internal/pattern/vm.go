@@ -14,7 +14,7 @@ func (m *Memory) run(pos int) (bool, error) {
 		if m.Steps++; m.Steps > m.limit {
 			return false, ErrBudget
 		}
-		ok := false
+		next, ok := pc+1, false
 		switch in := &ins[pc]; in.op {
 		case opChar:
 			if ok = pos < len(text) && text[pos] == in.c; ok {
@@ -33,41 +33,28 @@ func (m *Memory) run(pos int) (bool, error) {
 		case opAssert:
 			ok = m.assert(in, pos)
 		case opJmp:
-			pc = int(in.x)
-			continue
+			next, ok = int(in.x), true
 		case opSplit:
-			if ways := in.first.at(text, pos); !in.head && ways != wayX|wayY {
-				if ok = ways != 0; ok { // nothing to choose, as mostly
-					pc = in.way(ways)
-					continue
-				}
-				break
-			}
-			if pc, pos, ok = m.choose(in, pc, pos); ok {
-				continue
+			if ways := in.first.at(text, pos); in.head || ways == wayX|wayY {
+				next, pos, ok = m.choose(in, pc, pos)
+			} else { // nothing to choose, as mostly
+				next, ok = in.way(ways), ways != 0
 			}
 		case opLoop:
 			if in.max < 0 || in.memo < 0 {
-				pc, pos, ok = m.exits(in, pc, pos)
+				next, pos, ok = m.exits(in, pc, pos)
 			} else {
-				pc, pos, ok = m.choose(in, pc, pos)
-			}
-			if ok {
-				continue
+				next, pos, ok = m.choose(in, pc, pos)
 			}
 		case opIter, opWhile, opLook:
-			if pc, pos, ok = m.choose(in, pc, pos); ok {
-				continue
-			}
+			next, pos, ok = m.choose(in, pc, pos)
 		case opMatch:
 			return true, nil
 		default:
-			if pc, pos, ok = m.rare(in, pc, pos); ok {
-				continue
-			}
+			next, pos, ok = m.rare(in, pc, pos)
 		}
 		if ok {
-			pc++
+			pc = next
 			continue
 		}
 		if pc, pos = m.backtrack(); pc < 0 {
