@@ -65,7 +65,8 @@ left, since these jails are not enabled here: nginx
 	if err := json.Unmarshal([]byte(gaol(0, "--db", db, "--json")), &all); err != nil || all.From != db || len(all.Jails) != 0 || len(all.LeftOut) != 1 {
 		t.Errorf("a second time: %+v, %v", all, err)
 	}
-	if said := gaol(0, "--db", db); !strings.HasPrefix(said, db+" has nothing that is new here\n") {
+	t.Chdir(dir)
+	if said := gaol(0, "--db", filepath.Base(db)); !strings.HasPrefix(said, filepath.Base(db)+" has nothing that is new here\n") {
 		t.Errorf("a second time:\n%s", said)
 	}
 }

@@ -65,18 +65,27 @@ type writer struct {
 }
 
 func (w *writer) exec(query string, args ...any) {
+	stmt := w.prepare(query)
 	if w.err != nil {
 		return
+	}
+	_, w.err = stmt.ExecContext(w.ctx, args...)
+}
+
+// prepare is the compiled statement, unless w.err says why there is none.
+func (w *writer) prepare(query string) *sql.Stmt {
+	if w.err != nil {
+		return nil
 	}
 	stmt := w.prepared[query]
 	if stmt == nil {
 		stmt, w.err = w.tx.PrepareContext(w.ctx, query)
 		if w.err != nil {
-			return
+			return nil
 		}
 		w.prepared[query] = stmt
 	}
-	_, w.err = stmt.ExecContext(w.ctx, args...)
+	return stmt
 }
 
 func (w *writer) change(c *Change) {

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -37,6 +38,9 @@ type Fail2ban struct {
 func OpenFail2ban(ctx context.Context, path string) (*Fail2ban, error) {
 	info, err := os.Stat(path)
 	if err != nil {
+		return nil, fmt.Errorf("read fail2ban's database: %w", err)
+	}
+	if path, err = filepath.Abs(path); err != nil { // a relative path would be the authority of the address below
 		return nil, fmt.Errorf("read fail2ban's database: %w", err)
 	}
 	query := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)", "query_only(ON)"}}
@@ -85,6 +89,7 @@ func (f *Fail2ban) Jails(ctx context.Context) ([]string, error) {
 type banned struct {
 	event.Ban
 	count int
+	data  []byte // see evidence
 }
 
 // takenOver is the reason of bans that come from fail2ban.
@@ -93,8 +98,7 @@ const takenOver = "taken over from fail2ban"
 func scanBanned(rows *sql.Rows) (banned, error) {
 	var b banned
 	var start, length int64
-	var data []byte
-	if err := rows.Scan(&b.Jail, &b.ID, &start, &length, &b.count, &data); err != nil {
+	if err := rows.Scan(&b.Jail, &b.ID, &start, &length, &b.count, &b.data); err != nil {
 		return b, err
 	}
 	b.ID, b.Kind = fail2banID(b.ID)
@@ -103,7 +107,6 @@ func scanBanned(rows *sql.Rows) (banned, error) {
 	if length >= 0 {
 		b.End = time.Unix(start+length, 0)
 	}
-	b.evidence(data)
 	return b, nil
 }
 
@@ -120,10 +123,10 @@ func fail2banID(text string) (string, event.IDKind) {
 
 // evidence reads the JSON of a ban: log lines, how many failures, and the groups of the regex
 // as further members. What cannot be read is left out: the ban holds without it.
-func (b *banned) evidence(data []byte) {
+func (b *banned) evidence() {
 	b.IP = b.ID
 	var members map[string]any
-	if json.Unmarshal(data, &members) != nil {
+	if json.Unmarshal(b.data, &members) != nil {
 		return
 	}
 	if n, ok := members["failures"].(float64); ok {

@@ -98,7 +98,9 @@ func (t *taker) jail(name string) Taken {
 		note(b, t.inForce(b), &taken.Bans)
 	}, name, now)
 	// What bips has that is over counts for the next ban, however old it is.
-	t.each(`FROM bips WHERE jail = ?`, func(b *banned) { note(b, t.past(b), &taken.Past) }, name)
+	t.each(`FROM bips WHERE jail = ? AND bantime >= 0 AND timeofban + bantime <= ?`, func(b *banned) {
+		note(b, t.past(b), &taken.Past)
+	}, name, now)
 	// A ban that bips has too is known by now.
 	t.each(`FROM bans WHERE jail = ? AND timeofban > ? ORDER BY timeofban`, func(b *banned) {
 		if t.past(b) {
@@ -141,6 +143,7 @@ func (t *taker) inForce(b *banned) bool {
 		if later || t.err != nil {
 			return false
 		}
+		b.evidence()
 		t.ban(b.Jail, &b.Ban)
 		return t.err == nil
 	}
@@ -157,6 +160,7 @@ func (t *taker) past(b *banned) bool {
 	if lifted.IsZero() || lifted.After(t.o.Now) {
 		lifted = t.o.Now
 	}
+	b.evidence()
 	t.exec(`INSERT INTO ban (jail, id, kind, ip, start, "end", failures, regex, source, reason, manual, matches, fields, lifted, times)
 		VALUES (?,?,?,?,?,?,?,'','',?,0,?,?,?,?)`,
 		b.Jail, b.ID, int(b.Kind), b.IP, micros(b.Start), micros(b.End), b.Count, b.Reason,
@@ -169,7 +173,11 @@ func (t *taker) found(into any, query string, args ...any) bool {
 	if t.err != nil {
 		return false
 	}
-	err := t.tx.QueryRowContext(t.ctx, query, args...).Scan(into)
+	stmt := t.prepare(query)
+	if t.err != nil {
+		return false
+	}
+	err := stmt.QueryRowContext(t.ctx, args...).Scan(into)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		t.err = err
 	}

@@ -210,8 +210,8 @@ func TestEvidence(t *testing.T) {
 		``: "0 []", `null`: "0 []", `{"failures": "x", "matches": 3}`: "0 []", `{"failures": 2, "matches": [3, "a", ["b", null, "c"]]}`: `2 ["" "a" "bc"]`,
 		"{\"failures\": 2, \"matches\": [\"\xff\"]}": `2 ["�"]`,
 	} {
-		b := banned{Ban: event.Ban{ID: "192.0.2.1"}}
-		b.evidence([]byte(data))
+		b := banned{Ban: event.Ban{ID: "192.0.2.1"}, data: []byte(data)}
+		b.evidence()
 		if got := fmt.Sprintf("%d %q", b.Count, b.Matches); got != want {
 			t.Errorf("%s: %s, want %s", data, got, want)
 		}
