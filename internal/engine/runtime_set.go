@@ -151,7 +151,7 @@ func setText(j *config.Jail, key, text string) error {
 	case "prefregex":
 		j.Filter.Prefregex = config.Rule{Expr: text, Pos: config.Pos{File: "fail2ban-client"}}
 	case "logencoding":
-		if !knownEncoding(text) {
+		if _, err := date.Decoder(text); err != nil {
 			return invalid("LookupError", "unknown encoding: "+text)
 		}
 		j.LogEncoding = text
@@ -159,10 +159,36 @@ func setText(j *config.Jail, key, text string) error {
 	return nil
 }
 
+// setIncrement sets one of bantime.X; X that nobody reads are kept, as fail2ban keeps them.
 func setIncrement(j *config.Jail, key, text string) error {
-	if key == "bantime.maxtime" || key == "bantime.rndtime" {
-		if _, err := span(text); err != nil {
+	inc := &j.Increment
+	switch key {
+	case "bantime.increment":
+		inc.On = truth(text)
+	case "bantime.overalljails":
+		inc.OverallJails = truth(text)
+	case "bantime.factor":
+		inc.Factor = text
+	case "bantime.formula":
+		inc.Formula = text
+	case "bantime.multipliers":
+		inc.Multipliers = nil
+		for _, word := range strings.Fields(text) {
+			n, err := number(word)
+			if err != nil {
+				return err
+			}
+			inc.Multipliers = append(inc.Multipliers, n)
+		}
+	case "bantime.maxtime", "bantime.rndtime":
+		d, err := span(text)
+		if err != nil {
 			return err
+		}
+		if key == "bantime.maxtime" {
+			inc.MaxTime = max(d, 0)
+		} else {
+			inc.RndTime = max(d, 0)
 		}
 	}
 	j.Options[key] = valueOf(text)
@@ -289,14 +315,3 @@ func setIdle(w *worker, args []string) any {
 func pyRepr(text string) string { return control.Repr(text) }
 
 func valueOf(text string) config.Value { return config.Value{Lines: []config.Line{{Text: text}}} }
-
-// knownEncoding says whether Python has a codec of that name, as far as logs are written in it.
-func knownEncoding(name string) bool {
-	n := strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name))
-	for _, family := range []string{"auto", "utf", "ascii", "usascii", "latin", "iso8859", "cp", "windows", "koi8", "mac", "big5", "gb", "euc", "shiftjis", "sjis"} {
-		if strings.HasPrefix(n, family) {
-			return true
-		}
-	}
-	return false
-}

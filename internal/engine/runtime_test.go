@@ -155,6 +155,26 @@ func TestJailsComeAndGo(t *testing.T) {
 	}
 }
 
+func TestIncrementIsTurnedOnWhileTheJailRuns(t *testing.T) {
+	r := newRunning(t)
+	r.start()
+	r.set("maxretry", "1")
+	r.fail("203.0.113.7", 1)
+	r.wait("Ban 203.0.113.7")
+	r.do(control.Unban{ID: "203.0.113.7"})
+	r.set("bantime.multipliers", "1 5")
+	r.set("bantime.increment", "true")
+	if got := r.do(control.Get{Jail: "sshd", Key: "bantime.increment"}).Value; got != true {
+		t.Errorf("bantime.increment is %v", got)
+	}
+	if e := r.refused(control.Set{Jail: "sshd", Key: "bantime.multipliers", Args: []string{"1 x"}}); e.Class != "ValueError" {
+		t.Errorf("multipliers: %+v", e)
+	}
+	if !r.e.find("sshd").conf.Increment.On {
+		t.Error("the jail does not know")
+	}
+}
+
 func TestUnbanByNetworkAndAll(t *testing.T) {
 	r := newRunning(t)
 	r.start()
