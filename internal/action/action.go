@@ -81,6 +81,7 @@ type Action struct {
 // family is a started family.
 type family struct {
 	banned bool // an actionban ended well since the start or the last flush
+	failed bool // the start failed, and no actionban ended well since
 }
 
 // placed is a ban whose actionban was run, perhaps in vain.

@@ -110,7 +110,7 @@ func (a *Action) impose(ctx context.Context, p *placed, op string, restored bool
 	}
 	if err == nil {
 		if f := a.started[p.family]; f != nil {
-			f.banned = true
+			f.banned, f.failed = true, false
 		}
 		p.inPlace = true
 		err = a.ran(ctx, p.intent)
@@ -175,6 +175,9 @@ func (a *Action) Prolong(ctx context.Context, b event.Ban, restored bool) error 
 		return nil
 	}
 	if p := a.placed[b.ID]; p != nil {
+		if p.skipped {
+			return nil
+		}
 		p.ban = b
 	}
 	return a.exec(ctx, "actionprolong", a.family(&b), &b, restored)
@@ -246,7 +249,9 @@ func (a *Action) Stop(ctx context.Context) error {
 func (a *Action) eachStarted(do func(fam string) error) error {
 	var errs []error
 	for _, fam := range slices.Clone(a.order) {
-		errs = append(errs, do(fam))
+		if !a.started[fam].failed {
+			errs = append(errs, do(fam))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -276,8 +281,9 @@ func (a *Action) ensureStarted(ctx context.Context, fam string) error {
 	noted := a.noteStart(ctx, fam)
 	// What half of a failing start did stays in the journal for the next try or the next gaol.
 	if err := a.exec(ctx, "actionstart", fam, nil, false); err != nil {
-		if a.mailer != nil {
-			a.setStarted(fam) // the mails to come need not wait for this one
+		if !a.onDemand { // what starts with its jail, as mail does, bans even so
+			a.setStarted(fam)
+			a.started[fam].failed = true
 		}
 		return errors.Join(noted, err)
 	}

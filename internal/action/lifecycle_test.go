@@ -38,6 +38,11 @@ func TestLifecycleLikeFail2ban(t *testing.T) {
 			on("unban", a), do("flush"), on("unban", b), on("ban", "192.0.2.3"), do("stop"), do("stop"),
 			on("unban", "192.0.2.3"), on("ban", a), do("check"), do("reload")}},
 		{name: "start fails", Props: byFamily(), Steps: []step{on("ban", a, "^start"), on("ban", a)}},
+		{name: "start fails, not on demand", Props: plain(), Steps: []step{do("start", "^start"), on("ban", a), on("unban", a), do("stop")}},
+		{name: "start and bans fail, not on demand", Props: plain("actioncheck", ""),
+			Steps: []step{do("start", "^start"), on("ban", a, "^ban"), do("reload"), do("stop")}},
+		{name: "start of families fails, not on demand", Props: byFamily("actionstart_on_demand", false),
+			Steps: []step{do("start", "^start"), on("ban", a), do("stop")}},
 		{name: "ids without family", Props: byFamily(), Steps: []step{on("ban", "abc"), on("ban", a), on("ban", "def"), do("stop")}},
 		{name: "equal start and stop", Props: byFamily("actionstart", "start", "actionstop", "stop"),
 			Steps: []step{on("ban", a), on("ban", v6), do("flush"), do("stop")}},
@@ -112,8 +117,9 @@ func TestBetterThanFail2ban(t *testing.T) {
 		{"a flush after bans of both families and a flush", plain(), []step{do("start"), on("ban", a),
 			on("ban", "2001:db8::1"), do("flush"), on("ban", b), do("flush")},
 			[][]string{{"start 4"}, {"ban " + a}, {"ban 2001:db8::1"}, {"flush 4"}, {"ban " + b}, {"flush 4"}}},
-		{"restored bans of a norestored action", byFamily("norestored", true),
-			[]step{{Op: "ban", IP: a, Restored: true}, on("ban", b)}, [][]string{nil, {"start 4", "ban " + b}}},
+		{"restored bans of a norestored action", byFamily("norestored", true, "actionprolong", "prolong <ip>"),
+			[]step{{Op: "ban", IP: a, Restored: true}, on("prolong", a), on("ban", b), on("unban", a)},
+			[][]string{nil, nil, {"start 4", "ban " + b}, {"unban " + a}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

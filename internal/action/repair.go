@@ -40,6 +40,9 @@ func (a *Action) ensureFit(ctx context.Context, fam string) (repaired bool, err 
 			a.unstart(fam)
 			return false, err
 		}
+		if f := a.started[fam]; f != nil {
+			f.failed = false
+		}
 	}
 	return true, errors.Join(err, a.exec(ctx, "actioncheck", fam, nil, false))
 }
