@@ -226,7 +226,7 @@ func (a *Action) closes(j *Jail) *Problem {
 	}
 	a.Port, a.Protocol = pick("port", j.Port).Text(), pick("protocol", j.Protocol).Text()
 	if a.Params["type"] == "allports" {
-		a.Port = ""
+		a.Port = "all"
 	}
 	block := pick("blocktype", j.BlockType)
 	switch a.BlockType = strings.ToLower(strings.TrimSpace(block.Text())); a.BlockType {

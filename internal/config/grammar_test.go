@@ -113,7 +113,7 @@ func TestNativeActionWithoutItsFile(t *testing.T) {
 		t.Error(p)
 	}
 	for jail, want := range map[string][3]string{
-		"sshd": {"ssh,2222", "tcp,udp", "reject"}, "recidive": {"", "tcp", "drop"}, "dropbear": {"22", "tcp", "drop"},
+		"sshd": {"ssh,2222", "tcp,udp", "reject"}, "recidive": {"all", "tcp", "drop"}, "dropbear": {"22", "tcp", "drop"},
 	} {
 		a := jailOf(t, c, jail).Actions[0]
 		if got := [3]string{a.Port, a.Protocol, a.BlockType}; got != want || !a.Native {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -29,7 +30,8 @@ type running struct {
 	ended   chan error
 	e       *engine
 	seen    []string
-	entries int // of the journal
+	entries int    // of the journal
+	own     string // file that gets the engine's log too; empty: none
 }
 
 // saying is a log that a test can wait on.
@@ -81,7 +83,7 @@ func (r *running) start() {
 			return config.Load(config.LoadOptions{Dir: filepath.Join(r.dir, "conf")})
 		},
 		StateDir: filepath.Join(r.dir, "state"), Firewall: r.fw, Alone: true,
-		Log: slog.New(NewLogHandler(saying{r.said}, slog.LevelDebug)),
+		Log: slog.New(NewLogHandler(r.logTo(), slog.LevelDebug)),
 	})
 	if err != nil {
 		r.t.Fatal(err)
@@ -92,6 +94,19 @@ func (r *running) start() {
 	}()
 	r.t.Cleanup(r.end)
 	r.wait("watches " + r.log)
+}
+
+// logTo is where the engine logs: to the test, and to the file own where it is set.
+func (r *running) logTo() io.Writer {
+	if r.own == "" {
+		return saying{r.said}
+	}
+	f, err := os.OpenFile(r.own, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { f.Close() })
+	return io.MultiWriter(f, saying{r.said})
 }
 
 // end stops the engine in order.
