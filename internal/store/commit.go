@@ -65,27 +65,26 @@ type writer struct {
 }
 
 func (w *writer) exec(query string, args ...any) {
-	stmt := w.prepare(query)
-	if w.err != nil {
-		return
-	}
-	_, w.err = stmt.ExecContext(w.ctx, args...)
+	w.with(query, func(stmt *sql.Stmt) error {
+		_, err := stmt.ExecContext(w.ctx, args...)
+		return err
+	})
 }
 
-// prepare is the compiled statement, unless w.err says why there is none.
-func (w *writer) prepare(query string) *sql.Stmt {
+// with compiles a statement, once, and has do run it.
+func (w *writer) with(query string, do func(*sql.Stmt) error) {
 	if w.err != nil {
-		return nil
+		return
 	}
 	stmt := w.prepared[query]
 	if stmt == nil {
 		stmt, w.err = w.tx.PrepareContext(w.ctx, query)
 		if w.err != nil {
-			return nil
+			return
 		}
 		w.prepared[query] = stmt
 	}
-	return stmt
+	w.err = do(stmt)
 }
 
 func (w *writer) change(c *Change) {

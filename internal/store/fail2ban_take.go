@@ -169,19 +169,16 @@ func (t *taker) past(b *banned) bool {
 }
 
 // found scans one value; false where there is no row.
-func (t *taker) found(into any, query string, args ...any) bool {
-	if t.err != nil {
-		return false
-	}
-	stmt := t.prepare(query)
-	if t.err != nil {
-		return false
-	}
-	err := stmt.QueryRowContext(t.ctx, args...).Scan(into)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		t.err = err
-	}
-	return err == nil
+func (t *taker) found(into any, query string, args ...any) (there bool) {
+	t.with(query, func(stmt *sql.Stmt) error {
+		err := stmt.QueryRowContext(t.ctx, args...).Scan(into)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		there = err == nil
+		return err
+	})
+	return there
 }
 
 func (t *taker) positions(jail string) []Position {
