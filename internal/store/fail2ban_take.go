@@ -137,17 +137,16 @@ func (t *taker) each(where string, do func(*banned), args ...any) {
 // inForce writes a ban that holds, unless it is known or gaol has one that ends later.
 func (t *taker) inForce(b *banned) bool {
 	var end sql.NullInt64
-	if !t.found(&end, `SELECT "end" FROM ban WHERE jail = ? AND id = ? AND start = ?`, b.Jail, b.ID, micros(b.Start)) {
-		later := t.found(&end, `SELECT "end" FROM ban WHERE jail = ? AND id = ? AND lifted IS NULL`, b.Jail, b.ID) &&
-			(!end.Valid || !b.End.IsZero() && end.Int64 >= b.End.UnixMicro())
-		if later || t.err != nil {
-			return false
-		}
-		b.evidence()
-		t.ban(b.Jail, &b.Ban)
-		return t.err == nil
+	if t.found(&end, `SELECT "end" FROM ban WHERE jail = ? AND id = ? AND start = ?`, b.Jail, b.ID, micros(b.Start)) {
+		return false
 	}
-	return false
+	own := t.found(&end, `SELECT "end" FROM ban WHERE jail = ? AND id = ? AND lifted IS NULL`, b.Jail, b.ID)
+	if own && (!end.Valid || !b.End.IsZero() && end.Int64 >= b.End.UnixMicro()) || t.err != nil {
+		return false
+	}
+	b.evidence()
+	t.ban(b.Jail, &b.Ban)
+	return t.err == nil
 }
 
 // past writes a ban of the history, unless it is known.

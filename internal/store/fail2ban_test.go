@@ -181,8 +181,9 @@ func TestOpenFail2banRefuses(t *testing.T) {
 		t.Errorf("a missing file: %v", err)
 	}
 	for name, c := range map[string]struct{ script, want string }{
-		"old":     {`CREATE TABLE fail2banDb(version INTEGER); INSERT INTO fail2banDb VALUES (2)`, "it has version 2, gaol reads version 4"},
-		"newer":   {`CREATE TABLE fail2banDb(version INTEGER); INSERT INTO fail2banDb VALUES (5)`, "it has version 5, gaol reads version 4"},
+		"old": {`CREATE TABLE fail2banDb(version INTEGER); INSERT INTO fail2banDb VALUES (2)`, "it has version 2, gaol reads version 4"},
+		"newer": {`CREATE TABLE fail2banDb(version INTEGER); INSERT INTO fail2banDb VALUES (5);
+			CREATE TABLE jails(x); CREATE TABLE logs(x); CREATE TABLE bans(x); CREATE TABLE bips(x)`, "it has version 5, gaol reads version 4"},
 		"another": {`CREATE TABLE other(x)`, "it is no database of fail2ban"},
 		"text":    {"", "not a database"},
 	} {
