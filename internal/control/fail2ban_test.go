@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gaol/internal/event"
@@ -225,4 +227,29 @@ func TestStopIsAnsweredBeforeTheEnd(t *testing.T) {
 		t.Errorf("stop was answered with %q", got)
 	}
 	<-closed
+}
+
+func TestSlowClientsLoseTheirPlace(t *testing.T) {
+	for name, c := range map[string]struct {
+		sent  string
+		after time.Duration
+	}{
+		"says nothing":   {"", legacyIdle},
+		"stops half way": {"\x80\x02]", legacyTransfer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ours, theirs := net.Pipe()
+				defer theirs.Close()
+				if c.sent != "" {
+					go func() { _, _ = io.WriteString(theirs, c.sent) }()
+				}
+				begun := time.Now()
+				_, err := (&framed{conn: ours, ctx: t.Context()}).next()
+				if !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begun) != c.after {
+					t.Errorf("after %s: %v; want a time limit of %s", time.Since(begun), err, c.after)
+				}
+			})
+		})
+	}
 }
