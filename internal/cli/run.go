@@ -63,7 +63,7 @@ func runCommand() *cobra.Command {
 	c.Flags().StringVar(&f.state, "state", "", "directory of bans, failures and read positions (default /var/lib/gaol)")
 	c.Flags().StringVar(&f.socket, "socket", "", "control socket (default /run/gaol/gaol.sock)")
 	c.Flags().StringVar(&f.fail2banSocket, "fail2ban-socket", "", "socket for fail2ban-client (default: socket of fail2ban.conf; none: not served)")
-	c.Flags().StringVar(&f.logtarget, "logtarget", "STDOUT", "file to log to, STDOUT or STDERR")
+	c.Flags().StringVar(&f.logtarget, "logtarget", "", "file to log to, STDOUT or STDERR (default STDOUT; under systemd the file that fail2ban.conf names)")
 	c.Flags().StringVar(&f.pid, "pidfile", "", "file to write the process id to")
 	c.Flags().StringVar(&f.loglevel, "loglevel", "", "ERROR, WARNING, NOTICE, INFO or DEBUG (default: loglevel of fail2ban.conf)")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "change nothing, say who would be banned")
@@ -76,7 +76,12 @@ func runDaemon(c *cobra.Command, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	log, err := openLog(c, f.logtarget, level)
+	target := or(f.logtarget, serviceLog(conf, os.Getenv("JOURNAL_STREAM")))
+	log, err := openLog(c, target, level)
+	if err != nil && f.logtarget == "" { // a log that cannot be written must not leave the ports open
+		fmt.Fprintf(c.ErrOrStderr(), "gaol: %v; logging to standard output\n", err)
+		log, err = openLog(c, "STDOUT", level)
+	}
 	if err != nil {
 		return err
 	}
@@ -106,6 +111,17 @@ func runDaemon(c *cobra.Command, f runFlags) error {
 	err = engine.Run(ctx, o)
 	notify(daemon.SdNotifyStopping)
 	return hinted(err)
+}
+
+// serviceLog is where a service logs that no option tells: recidive and dashboards read the file
+// that fail2ban.conf names. Everything else, and a run by hand, is standard output. journal is
+// $JOURNAL_STREAM, which systemd sets for services (systemd.exec(5)).
+func serviceLog(conf *config.Config, journal string) string {
+	target, _, _ := strings.Cut(conf.Global.LogTarget, "[") // fail2ban's format options
+	if target = strings.TrimSpace(target); journal != "" && strings.HasPrefix(target, "/") {
+		return target
+	}
+	return "STDOUT"
 }
 
 // fail2banOf is the socket on which fail2ban's clients are served; empty: none is.

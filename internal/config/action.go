@@ -13,7 +13,7 @@ type Action struct {
 	Native bool   // banaction = gaol: ports are closed in gaol's own nft table
 	Python bool   // NAME.py: its Props are its parameters; nil for any but smtp.py, which has a native twin
 
-	// Port, Protocol and BlockType are what the native action closes, as text: Port empty means
+	// Port, Protocol and BlockType are what the native action closes, as text: Port all means
 	// all ports, BlockType is drop or reject.
 	Port, Protocol, BlockType string
 
