@@ -27,7 +27,7 @@ const (
 	// ends within it is not worth a repair.
 	repairSlack = 2 * time.Second
 	// repairPatience is how long a repair waits for a jail that is busy.
-	repairPatience = 5 * time.Second
+	repairPatience = time.Second
 	// remindEvery is how often the log says that something is still wrong.
 	remindEvery = time.Minute
 )
@@ -214,6 +214,10 @@ func (r *repairs) round(ctx context.Context) bool {
 	r.causes = nil
 	r.mu.Unlock()
 	begin := time.Now()
+	slow := time.AfterFunc(retryEvery, func() {
+		r.log(slog.LevelWarn, "comparing the kernel with what it should hold takes more than a second; what is lost is not known yet", "cause", strings.Join(causes, "; "))
+	})
+	defer slow.Stop()
 	lacked, err := r.rules()
 	if err != nil {
 		r.fail("gaol's rules are not known to be in force", err)

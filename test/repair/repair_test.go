@@ -180,7 +180,7 @@ var errBroken = errors.New("broken for the test")
 // breakable is a kernel that can refuse, and an ear that can go deaf.
 type breakable struct {
 	*firewall.NFT
-	broken, deaf atomic.Bool
+	broken, deaf, mute atomic.Bool
 }
 
 func (b *breakable) Mend(targets []firewall.Target) ([]string, error) {
@@ -198,8 +198,12 @@ func (b *breakable) Apply(changes []firewall.Change) error {
 }
 
 func (b *breakable) Watch(ctx context.Context, tell func(string)) error {
-	if b.deaf.Load() {
+	switch {
+	case b.deaf.Load():
 		return errBroken
+	case b.mute.Load():
+		<-ctx.Done()
+		return nil
 	}
 	return b.NFT.Watch(ctx, tell)
 }
@@ -226,10 +230,26 @@ func TestAFailedRepairIsLoudAndTriedAgain(t *testing.T) {
 	l.attacker.Dead("tcp", service)
 }
 
-// Without the kernel's word the slow look finds it; being deaf is said.
+// Where the kernel says nothing the slow look finds the loss.
 func TestTheLookBehindTheWatch(t *testing.T) {
 	t.Parallel()
 	l := start(t, engine.Options{RepairEvery: 100 * time.Millisecond}, func(n *firewall.NFT) firewall.Backend {
+		fw := &breakable{NFT: n}
+		fw.mute.Store(true)
+		return fw
+	})
+	l.ban(attackerAddr)
+	l.net.Host.Run("nft", "flush ruleset")
+	if line := l.wait("the kernel had lost"); !strings.Contains(line, "found by the look at it every 100ms") {
+		t.Errorf("the log says %q", line)
+	}
+	l.attacker.Dead("tcp", service)
+}
+
+// A watch that broke is said, and everything is compared each second meanwhile.
+func TestABrokenWatchIsLoud(t *testing.T) {
+	t.Parallel()
+	l := start(t, engine.Options{}, func(n *firewall.NFT) firewall.Backend {
 		fw := &breakable{NFT: n}
 		fw.deaf.Store(true)
 		return fw
