@@ -42,8 +42,11 @@ func (p past) before(jail string) func(string, bool) Record {
 
 func (p past) note(ds []event.Decision) {
 	for _, d := range ds {
-		if d.Kind == event.Impose {
+		switch {
+		case d.Kind == event.Impose:
 			p[d.Ban.Jail][d.Ban.ID] = d.Ban
+		case d.Forgiven:
+			delete(p[d.Ban.Jail], d.Ban.ID)
 		}
 	}
 }

@@ -74,6 +74,8 @@ type modelOptions struct {
 	MaxMatches int      `json:"maxmatches"`
 	Ignored    []string `json:"ignored"`
 	Floor      []string `json:"floor"`
+	Increment  bool     `json:"increment"`
+	MaxTime    float64  `json:"maxtime"`
 }
 
 type stream struct {
@@ -120,10 +122,15 @@ func TestModel(t *testing.T) {
 		s := drawStream(t)
 		var want []answer
 		m.ask(t, s, &want)
-		j := New(s.Options.jail())
+		history := past{"j": {}}
+		o := s.Options.jail()
+		o.Increment = s.Options.increment(history)
+		j := New(o)
 		stored := map[string]event.Tally{}
 		for i, o := range s.Ops {
-			got := answerOf(j, apply(j, o))
+			ds := apply(j, o)
+			history.note(ds)
+			got := answerOf(j, ds)
 			if diff := cmp.Diff(want[i], got); diff != "" {
 				t.Fatalf("after operation %d %+v of %+v (-model +jail):\n%s", i, o, s.Options, diff)
 			}
@@ -145,6 +152,7 @@ func drawStream(t *rapid.T) stream {
 		MaxRetry: rapid.IntRange(1, 6).Draw(t, "maxretry"), FindTime: findTime, BanTime: banTime,
 		MaxMatches: rapid.IntRange(0, 4).Draw(t, "maxmatches"),
 		Ignored:    []string{"i"}, Floor: []string{"f"},
+		Increment: rapid.Bool().Draw(t, "increment"), MaxTime: rapid.SampledFrom([]float64{0, 2 * findTime}).Draw(t, "maxtime"),
 	}}
 	quarters := func(label string, most float64) float64 {
 		return float64(rapid.IntRange(0, int(most*4)).Draw(t, label)) / 4
@@ -181,6 +189,17 @@ func (o modelOptions) jail() Options {
 		Name: "j", MaxRetry: o.MaxRetry, FindTime: seconds(o.FindTime), BanTime: seconds(o.BanTime),
 		MaxMatches: o.MaxMatches, Spared: in(o.Ignored), Protected: in(o.Floor),
 	}
+}
+
+func (o modelOptions) increment(history past) *Increment {
+	if !o.Increment {
+		return nil
+	}
+	f, err := NewFormula("", "", nil, nil)
+	if err != nil {
+		panic(err)
+	}
+	return &Increment{Formula: f, MaxTime: seconds(o.MaxTime), Before: history.before("j")}
 }
 
 func apply(j *Jail, o op) []event.Decision {

@@ -2,7 +2,7 @@
 
 Reads one JSON stream per line from standard input, answers with one JSON line: for every
 operation what follows from it, and the jail's state behind it. Written from the words of
-the behaviour reference (4.1, 4.2, 4.5), on purpose without an eye on the Go code: plain
+the behaviour reference (4.1, 4.2, 4.3, 4.5), on purpose without an eye on the Go code: plain
 dictionaries, searched from end to end.
 """
 import json
@@ -25,6 +25,9 @@ class Model:
         self.banned = {}  # id -> [start, end or None, failures, lines]
         self.last_purge = None
         self.told = {}
+        self.increment = opts.get("increment")
+        self.maxtime = opts.get("maxtime")
+        self.past = {}  # id -> [how often, start of the newest ban]
         self.total_failed = self.total_banned = 0
 
     def purge(self, now):
@@ -54,6 +57,30 @@ class Model:
             return book.pop(who)
         return None
 
+    def weigh(self, who, t):
+        """A known offender's failure counts for more than one."""
+        e = self.offenders.get(who)
+        if not self.increment or e is None or who not in self.past:
+            return None
+        n, newest = self.past[who]
+        if t <= newest:
+            return None
+        weight = min(2 ** min(n, 20) / 2 + 1, self.maxretry)
+        e["count"] += int(weight) - 1
+        return self.offenders.pop(who) if e["count"] >= self.maxretry else None
+
+    def longer(self, who, ban):
+        """The ban of a known offender lasts longer, if it would last the bantime."""
+        n = 1
+        if self.increment and self.bantime > 0 and ban[1] == ban[0] + self.bantime and who in self.past:
+            before = self.past[who][0]
+            length = max(self.bantime, self.bantime * 2 ** min(before, 20))
+            if self.maxtime:
+                length = min(length, self.maxtime)
+            ban[1] = ban[0] + length
+            n = before + 1
+        self.past[who] = [n, ban[0]]
+
     def tell(self, who, now):
         if who in self.told and now - self.told[who] < TELL_EVERY:
             return []
@@ -66,7 +93,7 @@ class Model:
             full = self.record(self.shadow, who, t, line)
             return self.tell(who, now) if full else []
         self.total_failed += 1
-        full = self.record(self.offenders, who, t, line)
+        full = self.record(self.offenders, who, t, line) or self.weigh(who, t)
         if not full:
             return []
         end = None if self.bantime < 0 else full["last"] + self.bantime
@@ -77,6 +104,7 @@ class Model:
     def impose(self, who, ban):
         old = self.banned.get(who)
         if old is None:
+            self.longer(who, ban)
             self.banned[who] = ban
             self.total_banned += 1
             return [["impose", who] + ban]
@@ -94,6 +122,7 @@ class Model:
         self.offenders.pop(who, None)
         if who not in self.banned:
             return []
+        self.past.pop(who, None)  # forgiven
         return [["lift", who] + self.banned.pop(who)]
 
     def tick(self, now):
