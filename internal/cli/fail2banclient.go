@@ -118,11 +118,12 @@ func (c *fail2banClient) command(conf *config.Config, problems []config.Problem,
 		return 0
 	case words[0] == "start" && len(words) == 1:
 		return c.start(conf)
+	case words[0] == "stop" && len(words) == 1:
+		return c.stop()
 	case words[0] == "restart" && len(words) == 1:
-		if status := c.send([]any{"stop"}, words[:0]); status != 0 {
+		if status := c.stop(); status != 0 {
 			return status
 		}
-		c.awaitEnd()
 		return c.start(conf)
 	case words[0] == "restart":
 		words = append([]string{"reload", "--restart"}, words[1:]...)
@@ -139,9 +140,6 @@ func (c *fail2banClient) command(conf *config.Config, problems []config.Problem,
 
 // send asks the server and prints its answer; words choose the text.
 func (c *fail2banClient) send(list []any, words []string) int {
-	if len(words) == 0 {
-		words = []string{control.Str(list[0])}
-	}
 	conn, err := control.DialFail2ban(context.Background(), c.o.socket, c.o.timeout)
 	if err != nil {
 		c.unreached(err)

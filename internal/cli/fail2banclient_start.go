@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -16,8 +17,11 @@ import (
 	"gaol/internal/control"
 )
 
-// startLimit is how long a server may take to answer, and to end.
-const startLimit = 30 * time.Second
+// How long a server may take to answer, and to end: its actions have 30 s for that.
+const (
+	startLimit = 30 * time.Second
+	endLimit   = 40 * time.Second
+)
 
 // start starts gaol, in the background unless -f was given.
 func (c *fail2banClient) start(conf *config.Config) int {
@@ -111,18 +115,35 @@ func (c *fail2banClient) await(ended <-chan struct{}) bool {
 	}
 }
 
-// awaitEnd waits until the server's socket is gone.
-func (c *fail2banClient) awaitEnd() {
-	limit := time.After(cmp.Or(c.o.timeout, startLimit))
-	tick := time.NewTicker(50 * time.Millisecond)
+// stop ends the server and waits until its process is gone: the next start must not meet it.
+func (c *fail2banClient) stop() int {
+	pid := 0
+	if conn, err := control.DialFail2ban(context.Background(), c.o.socket, 0); err == nil {
+		pid = conn.PID()
+		conn.Close()
+	}
+	status := c.send([]any{"stop"}, []string{"stop"})
+	if status != 0 || pid == 0 {
+		return status
+	}
+	limit := time.After(cmp.Or(c.o.timeout, endLimit))
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for c.alive() {
+	for syscall.Kill(pid, 0) == nil && !zombie(pid) {
 		select {
 		case <-tick.C:
 		case <-limit:
-			return
+			return status
 		}
 	}
+	return status
+}
+
+// zombie says whether a process has ended, and only its parent has not asked yet (proc(5)).
+func zombie(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, ok := bytes.Cut(b, []byte(") "))
+	return err != nil || ok && bytes.HasPrefix(state, []byte("Z"))
 }
 
 // reload sends the configuration. gaol reads its own; fail2ban takes the commands.
@@ -146,7 +167,7 @@ func (c *fail2banClient) reload(conf *config.Config, problems []config.Problem, 
 		c.logf("ERROR", "Failed during configuration: No section: "+control.Repr(jail))
 		return failed
 	}
-	c.report(problems)
+	c.report(slices.DeleteFunc(problems, func(p config.Problem) bool { return jail != "--all" && p.Jail != "" && p.Jail != jail }))
 	stream := []any{}
 	for _, cmd := range config.Dump(conf) {
 		if jail == "--all" || len(cmd) > 1 && cmd[1] == jail {

@@ -285,3 +285,43 @@ func TestServerInForeground(t *testing.T) {
 		t.Errorf("ping after the end: %s", out)
 	}
 }
+
+// TestRestartWaitsForTheEnd starts, restarts and stops in the background, one after another:
+// no server meets the one before it.
+func TestRestartWaitsForTheEnd(t *testing.T) {
+	if os.Getuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs root for a network namespace: sudo go test ./internal/cli")
+		}
+		t.Skip("needs root for a network namespace: sudo go test ./internal/cli")
+	}
+	dir := t.TempDir()
+	writeClientTree(t, dir)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := filepath.Join(dir, "fail2ban-client")
+	if err := os.Symlink(self, client); err != nil {
+		t.Fatal(err)
+	}
+	script := `c="$0 -c $1"; for w in start restart stop start ping; do $c $w || exit 1; done
+mv $1/jail.conf $1/x; sed 's/filter = demo/filter = nope/' $1/x >$1/jail.conf
+$c reload 2>/dev/null; $c reload web 2>/dev/null; $c status | tail -n 1; $c stop; $c start 2>/dev/null; echo $?`
+	out, err := exec.CommandContext(t.Context(), "unshare", "-n", "sh", "-c", script, client, filepath.Join(dir, "conf")).CombinedOutput()
+	want := `Server ready
+Shutdown successful
+Server ready
+Shutdown successful
+Server ready
+Server replied: pong
+OK
+errors in the configuration: 1; what they break keeps its running version (mend them and run: gaol reload)
+` + "`- Jail list:\tssh, web" + `
+Shutdown successful
+255
+`
+	if diff := cmp.Diff(want, string(out)); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}

@@ -30,6 +30,15 @@ func DialFail2ban(ctx context.Context, path string, limit time.Duration) (*Fail2
 	return &Fail2banConn{c, limit}, nil
 }
 
+// PID is the server's process; 0: the kernel does not say.
+func (c *Fail2banConn) PID() int {
+	p, err := peerOf(c.conn)
+	if err != nil {
+		return 0
+	}
+	return p.PID
+}
+
 // Close says goodbye.
 func (c *Fail2banConn) Close() error {
 	_, err := c.conn.Write([]byte(closeMark + endMark))

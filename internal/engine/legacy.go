@@ -27,9 +27,7 @@ func (e *engine) listenFail2ban(undo *cleanups) error {
 // reloadBy carries out a reload, with what fail2ban-client adds to one.
 func (e *engine) reloadBy(c control.Reload) (control.Reply, error) {
 	if c.Jail != "" && e.find(c.Jail) == nil {
-		if conf, _ := e.o.Load(); !hasJail(conf, c.Jail) {
-			return control.Reply{}, e.noJail(c.Jail)
-		}
+		return control.Reply{}, e.noJail(c.Jail)
 	}
 	if c.Unban || c.Restart {
 		if _, err := e.unban(context.Background(), control.Unban{Jail: c.Jail, All: true}); err != nil && c.Jail == "" {
@@ -38,15 +36,6 @@ func (e *engine) reloadBy(c control.Reload) (control.Reply, error) {
 	}
 	problems, err := e.reload(c)
 	return control.Reply{Problems: texts(problems)}, err
-}
-
-func hasJail(c *config.Config, name string) bool {
-	for _, j := range c.Jails {
-		if j.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // change carries out the commands of runtime*.go.

@@ -49,7 +49,8 @@ func (e *engine) reload(c control.Reload) ([]config.Problem, error) {
 	e.conf, e.problems = conf, problems
 	e.mu.Unlock()
 	e.log.Info(fmt.Sprintf("configuration read again; jails that run: %d", len(e.running())), "logger", "server")
-	return problems, faulty(problems)
+	own := slices.DeleteFunc(slices.Clone(problems), func(p config.Problem) bool { return p.Jail != "" && !concerns(c, p.Jail) })
+	return problems, faulty(own)
 }
 
 // concerns says whether a reload is about that jail.
