@@ -10,16 +10,20 @@ import (
 )
 
 // mend writes those bans of the jail that the kernel lacks, for the worker's goroutine: no
-// ban can come or go between the two. It returns how many.
-func (w *worker) mend() int {
+// ban can come or go between the two. It returns how many. A regular look is put off where the last one took long.
+func (w *worker) mend(regular bool) int {
 	if w.target == nil {
 		return 0
 	}
 	if w.owes {
 		return w.repair()
 	}
-	name := w.conf.Name
+	name, begin := w.conf.Name, time.Now()
+	if regular && begin.Sub(w.looked) < lookShare*w.lookTook {
+		return 0
+	}
 	kernel, err := w.deps.list(name)
+	w.looked, w.lookTook = begin, time.Since(begin)
 	if err != nil {
 		w.owe(err)
 		return 0

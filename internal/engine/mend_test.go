@@ -9,6 +9,7 @@ import (
 
 	"gaol/internal/event"
 	"gaol/internal/firewall"
+	"gaol/internal/jail"
 )
 
 func TestLackingBans(t *testing.T) {
@@ -82,6 +83,29 @@ func TestRepairsWaitForTheEnd(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	(&repairs{wake: make(chan struct{}), took: time.Hour}).settle(ended)
+}
+
+// Listing a huge set holds up its bans: the regular look comes seldom there, a real one at once.
+func TestTheRegularLookIsCheap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		w := &worker{plan: &plan{target: &firewall.Target{}}, jail: jail.New(jail.Options{}), deps: &deps{now: time.Now,
+			list: func(...string) (map[string][]firewall.Element, error) {
+				looks++
+				<-time.After(time.Second)
+				return nil, nil
+			}}}
+		for _, c := range []struct {
+			after   time.Duration
+			regular bool
+			looks   int
+		}{{0, true, 1}, {45 * time.Second, true, 1}, {0, false, 2}, {45 * time.Second, true, 2}, {time.Minute, true, 3}} {
+			<-time.After(c.after)
+			if w.mend(c.regular); looks != c.looks {
+				t.Errorf("after %s, regular %v: looked %d times, want %d", c.after, c.regular, looks, c.looks)
+			}
+		}
+	})
 }
 
 func TestPaceAndReminder(t *testing.T) {

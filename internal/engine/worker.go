@@ -42,6 +42,8 @@ type worker struct {
 	owesTold            reminder
 	repairs             uint64 // how often bans were put back into the kernel
 	lastRepair          time.Time
+	looked              time.Time     // when its bans were last compared with the kernel's
+	lookTook            time.Duration // and how long that took
 	problem             string
 	idle                bool     // fail2ban-client set JAIL idle on: no log is read
 	carried             counters // of the worker before
