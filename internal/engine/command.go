@@ -208,6 +208,7 @@ func (e *engine) unban(ctx context.Context, c control.Unban) (control.Reply, err
 			for _, id := range meant(w) {
 				ds = append(ds, w.jail.Unban(id, e.o.Now(), "by command")...)
 			}
+			w.forgive(c)
 			if len(ds) == 0 {
 				return
 			}

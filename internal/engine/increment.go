@@ -7,8 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"gaol/internal/control"
 	"gaol/internal/event"
+	"gaol/internal/host"
 	"gaol/internal/jail"
+	"gaol/internal/store"
 )
 
 // pastKept is how many ids' past a worker keeps in mind, so that a flood of failures of one id
@@ -115,4 +118,17 @@ func lasting(d time.Duration) string {
 		return "0"
 	}
 	return strings.Join(parts, " ")
+}
+
+// forgive forgets the past of whom an Unban names, whether banned now or not (§4.7).
+func (w *worker) forgive(c control.Unban) {
+	id, _ := host.ParseID(c.ID)
+	change := store.Change{Jail: w.conf.Name, Time: w.deps.now(), ForgiveAll: c.All}
+	if c.All {
+		clear(w.pasts)
+	} else {
+		change.Forgiven = []string{id}
+		delete(w.pasts, id)
+	}
+	w.commit(change)
 }

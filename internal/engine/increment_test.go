@@ -69,6 +69,26 @@ func TestKnownOffenderIsBannedLonger(t *testing.T) {
 	}
 }
 
+// Forgiving needs no ban: it is the past that is forgotten (§4.7), of one or of all.
+func TestUnbanForgivesWithoutABan(t *testing.T) {
+	for _, c := range []control.Unban{{Jail: "sshd", ID: "203.0.113.7"}, {All: true}} {
+		r := newRunning(t)
+		text := strings.Replace(fmt.Sprintf(increasing, r.log), "action = told[actname=told]\n", "", 1)
+		r.write("conf/jail.local", text)
+		r.start()
+		r.fail("203.0.113.7", 4)
+		r.wait("Ban 203.0.113.7")
+		r.wait("Unban 203.0.113.7")
+		r.do(c)
+		r.fail("203.0.113.7", 4) // each counts for one
+		r.wait("Ban 203.0.113.7")
+		if s := r.do(control.Status{Jail: "sshd"}).Status.Jails[0]; len(s.Bans) != 1 || s.Bans[0].Times != 1 || s.Bans[0].Count != 4 {
+			t.Errorf("%+v: %+v", c, s.Bans)
+		}
+		r.end()
+	}
+}
+
 // A formula that cannot be computed breaks its jail, with the place.
 func TestBadFormulaBreaksTheJail(t *testing.T) {
 	r := newRunning(t)

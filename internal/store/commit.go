@@ -21,6 +21,7 @@ type Change struct {
 	Unbans      []string      // lifted: kept in State.Unbanned until Confirmed or banned again
 	Reason      string        // why the Unbans were lifted, for the history
 	Forgiven    []string      // ids whose earlier bans no longer count: Past
+	ForgiveAll  bool          // earlier bans of all ids no longer count
 	Bans        []event.Ban   // new, or changed; Jail counts, not Ban.Jail
 	Memory      []byte        // filter snapshot; nil: unchanged
 }
@@ -109,6 +110,9 @@ func (w *writer) change(c *Change) {
 		w.exec(`UPDATE ban SET lifted=?, lift_reason=? WHERE jail=? AND id=? AND lifted IS NULL`,
 			micros(at), c.Reason, c.Jail, id)
 		w.exec(`INSERT OR REPLACE INTO unban VALUES (?,?,?)`, c.Jail, id, micros(at))
+	}
+	if c.ForgiveAll {
+		w.exec(`UPDATE ban SET times=0 WHERE jail=?`, c.Jail)
 	}
 	for _, id := range c.Forgiven {
 		w.exec(`UPDATE ban SET times=0 WHERE jail=? AND id=?`, c.Jail, id)

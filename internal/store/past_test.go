@@ -47,6 +47,9 @@ func TestPast(t *testing.T) {
 	want("", "a", 5, 200)
 	ban("j", "a", 500, 1)
 	want("j", "a", 1, 500)
+	commit(t, s, Change{Jail: "k", ForgiveAll: true})
+	want("", "a", 1, 500)
+	want("", "b", 0, 0)
 }
 
 // An id's newest ban outlives its age by three times its length, its text does not (§4.7).
