@@ -10,7 +10,8 @@ import (
 )
 
 // mend writes those bans of the jail that the kernel lacks, for the worker's goroutine: no
-// ban can come or go between the two. It returns how many. A regular look is put off where the last one took long.
+// ban can come or go between the two. It returns how many. A regular look is put off where the
+// last one took long.
 func (w *worker) mend(regular bool) int {
 	if w.target == nil {
 		return 0
