@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -94,19 +93,6 @@ func (r *running) start() {
 	}()
 	r.t.Cleanup(r.end)
 	r.wait("watches " + r.log)
-}
-
-// logTo is where the engine logs: to the test, and to the file own where it is set.
-func (r *running) logTo() io.Writer {
-	if r.own == "" {
-		return saying{r.said}
-	}
-	f, err := os.OpenFile(r.own, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() { f.Close() })
-	return io.MultiWriter(f, saying{r.said})
 }
 
 // end stops the engine in order.

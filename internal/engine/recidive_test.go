@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"testing"
 	"time"
@@ -49,4 +50,17 @@ func TestRecidiveReadsGaolsOwnLog(t *testing.T) {
 			}
 		})
 	}
+}
+
+// logTo is where the engine logs: to the test, and to the file own where it is set.
+func (r *running) logTo() io.Writer {
+	if r.own == "" {
+		return saying{r.said}
+	}
+	f, err := os.OpenFile(r.own, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { f.Close() })
+	return io.MultiWriter(f, saying{r.said})
 }
