@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -77,13 +78,24 @@ func (c *fail2banClient) daemonArgs(conf *config.Config) []string {
 	if !c.o.foreground && (target == "STDERR" || target == "SYSOUT") {
 		target = "STDOUT" // which is /dev/null
 	}
-	args := []string{"run", "-c", c.o.conf, "--fail2ban-socket", c.o.socket,
-		"--pidfile", or(c.o.pidfile, conf.Global.PIDFile),
+	if strings.Contains(target, "/") {
+		target = absolute(target)
+	}
+	args := []string{"run", "-c", absolute(c.o.conf), "--fail2ban-socket", absolute(c.o.socket),
+		"--pidfile", absolute(or(c.o.pidfile, conf.Global.PIDFile)),
 		"--logtarget", target}
 	if c.o.loglevel != "" {
 		args = append(args, "--loglevel", c.o.loglevel)
 	}
 	return args
+}
+
+// absolute is a path as a daemon sees it, which runs in /.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil && path != "" {
+		return abs
+	}
+	return path
 }
 
 func (c *fail2banClient) alive() bool {

@@ -305,9 +305,9 @@ func TestRestartWaitsForTheEnd(t *testing.T) {
 	if err := os.Symlink(self, client); err != nil {
 		t.Fatal(err)
 	}
-	script := `c="$0 -c $1"; for w in start restart stop start ping; do $c $w || exit 1; done
+	script := `cd "$1/.."; c="$0 -c conf"; for w in start restart stop start ping; do $c $w || exit 1; done
 mv $1/jail.conf $1/x; sed 's/filter = demo/filter = nope/' $1/x >$1/jail.conf
-$c reload 2>/dev/null; $c reload web 2>/dev/null; $c status | tail -n 1; $c stop; $c start 2>/dev/null; echo $?`
+$c reload 2>/dev/null; $c reload web 2>/dev/null; $c status | tail -n 1; $0 -c $1 -s $1/other.sock start 2>&1 | grep -o 'in use by another gaol'; $c stop; $c start 2>/dev/null; echo $?`
 	out, err := exec.CommandContext(t.Context(), "unshare", "-n", "sh", "-c", script, client, filepath.Join(dir, "conf")).CombinedOutput()
 	want := `Server ready
 Shutdown successful
@@ -318,6 +318,7 @@ Server replied: pong
 OK
 errors in the configuration: 1; what they break keeps its running version (mend them and run: gaol reload)
 ` + "`- Jail list:\tssh, web" + `
+in use by another gaol
 Shutdown successful
 255
 `

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -103,8 +104,8 @@ func runDaemon(c *cobra.Command, f runFlags) error {
 		o.Socket = "" // the real daemon may be using it
 	}
 	if f.pid != "" {
-		if err := os.WriteFile(f.pid, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
-			return fmt.Errorf("write process id: %w", err)
+		if err := writePID(f.pid); err != nil {
+			return err
 		}
 		defer os.Remove(f.pid)
 	}
@@ -122,6 +123,16 @@ func serviceLog(conf *config.Config, journal string) string {
 		return target
 	}
 	return "STDOUT"
+}
+
+func writePID(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("write process id: %w", err)
+	}
+	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+		return fmt.Errorf("write process id: %w", err)
+	}
+	return nil
 }
 
 // fail2banOf is the socket on which fail2ban's clients are served; empty: none is.

@@ -170,6 +170,9 @@ func (e *engine) lookAround(*cleanups) error {
 		e.log.Warn("a fail2ban seems to run", "pid", pid, "error", err)
 		return nil
 	}
+	if isGaol(pid) {
+		return nil // the store or the control socket, which come next, tell of it in better words
+	}
 	if len(common) > 0 {
 		return fmt.Errorf("%w (pid %d) with the same jails: %s", ErrFail2banRuns, pid, strings.Join(common, ", "))
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 
 	"gaol/internal/config"
 	"gaol/internal/control"
@@ -83,3 +85,10 @@ func (e *engine) flushLogs() (string, error) {
 }
 
 var errNoLogFile = errors.New("this gaol's log is fixed")
+
+// isGaol says whether a process runs this program: gaol answers on fail2ban's socket too.
+func isGaol(pid int) bool {
+	own, err1 := os.Readlink("/proc/self/exe")
+	other, err2 := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	return err1 == nil && err2 == nil && strings.TrimSuffix(own, " (deleted)") == strings.TrimSuffix(other, " (deleted)")
+}
