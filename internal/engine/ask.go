@@ -15,6 +15,7 @@ const (
 	askAtOnce   = 8                // questions under way per jail
 	askWaiting  = 256              // questions that wait or are under way; more failures are dropped
 	askFailures = 100              // failures that wait for one answer
+	askBytes    = 8 << 20          // text of all failures that wait
 	askLimit    = 10 * time.Second // for one answer; names have less (host.Resolver)
 )
 
@@ -24,6 +25,7 @@ const (
 type asker struct {
 	slots   chan struct{}
 	waiting map[string][]event.Failure // by what is asked
+	bytes   int                        // text of the failures in waiting
 	dropped uint64
 	told    time.Time
 }
@@ -41,10 +43,12 @@ type answer func(f event.Failure, now time.Time) []event.Decision
 func (w *worker) ask(ctx context.Context, key string, f event.Failure, look func(context.Context) answer) {
 	as := w.asks
 	waiting, asked := as.waiting[key]
-	if len(waiting) >= askFailures || !asked && len(as.waiting) >= askWaiting {
+	size := sizeOf(f)
+	if len(waiting) >= askFailures || !asked && len(as.waiting) >= askWaiting || as.bytes+size > askBytes {
 		w.drop(1)
 		return
 	}
+	as.bytes += size
 	as.waiting[key] = append(waiting, f)
 	if asked {
 		return
@@ -72,9 +76,21 @@ func (w *worker) answered(ctx context.Context, key string, then answer) {
 	now := w.deps.now()
 	var ds []event.Decision
 	for _, f := range failures {
+		w.asks.bytes -= sizeOf(f)
 		ds = append(ds, then(f, now)...)
 	}
 	w.settle(ctx, ds)
+}
+
+func sizeOf(f event.Failure) int {
+	n := len(f.ID)
+	for _, m := range f.Matches {
+		n += len(m)
+	}
+	for _, v := range f.Fields {
+		n += len(v)
+	}
+	return n
 }
 
 // drop counts failures that are not looked at, and says so once a minute.

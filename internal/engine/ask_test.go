@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gaol/internal/control"
+	"gaol/internal/event"
 )
 
 // add puts more options into the jail of sshdJail.
@@ -138,4 +139,24 @@ func TestIgnoreCacheForgets(t *testing.T) {
 			t.Errorf("%+v: %v, %v", one, ignored, known)
 		}
 	}
+}
+
+// What waits is bounded in bytes too: lines are as long as an attacker likes.
+func TestAskBoundsBytes(t *testing.T) {
+	r := newRunning(t)
+	r.start()
+	w := r.e.find("sshd")
+	line := strings.Repeat("x", 64<<10)
+	w.call(func() {
+		for i := range 2 * askBytes / len(line) {
+			f := event.Failure{ID: "192.0.2.1", Matches: []string{line}}
+			w.ask(t.Context(), fmt.Sprint("key ", i), f, func(ctx context.Context) answer {
+				<-ctx.Done()
+				return func(event.Failure, time.Time) []event.Decision { return nil }
+			})
+		}
+		if w.asks.bytes > askBytes || w.asks.bytes < askBytes-2*len(line) || w.asks.dropped == 0 {
+			t.Errorf("%d bytes wait, %d dropped", w.asks.bytes, w.asks.dropped)
+		}
+	})
 }

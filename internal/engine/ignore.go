@@ -44,7 +44,7 @@ func (w *worker) except(ctx context.Context, f event.Failure, now time.Time) []e
 	}
 	b := event.Ban{Jail: w.conf.Name, ID: f.ID, Kind: f.Kind, IP: f.IP, Start: f.Time, Count: 1,
 		Matches: f.Matches, Fields: f.Fields, Regex: f.Regex, Source: f.Source}
-	key := f.ID
+	key := action.Fill(ctx, command, b)       // the same command has the same answer
 	if w.ignores.text != w.conf.IgnoreCache { // new, or changed while the jail runs
 		w.ignores, _ = parseIgnoreCache(w.conf.IgnoreCache) // its errors broke the plan
 	}
