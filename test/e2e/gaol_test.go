@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,7 +38,8 @@ func newGaol(t *testing.T, n *netlab.Node, jailLocal string) *gaol {
 		t.Fatal(err)
 	}
 	g.write(t, "jail.local", jailLocal)
-	g.write(t, "fail2ban.local", "[Definition]\ndbfile = None\n") // this machine's is none of ours
+	// This machine's database and socket are none of ours: another test may run beside this one.
+	g.write(t, "fail2ban.local", fmt.Sprintf("[Definition]\ndbfile = None\nsocket = %[1]s/f2b.sock\npidfile = %[1]s/f2b.pid\n", g.dir))
 	t.Cleanup(func() {
 		if g.daemon == nil {
 			return
