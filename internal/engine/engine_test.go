@@ -388,3 +388,23 @@ func TestUndatedBurstIsCounted(t *testing.T) {
 	r.start()
 	r.wait("Found 203.0.113.10") // written while gaol was down
 }
+
+// A log that is read from its end on must not lose what comes while its jail starts anew.
+func TestReloadLosesNoLineOfATailedLog(t *testing.T) {
+	r := newRunning(t)
+	conf := strings.Replace(fmt.Sprintf(sshdJail, r.log), r.log, r.log+" tail", 1)
+	r.write("conf/jail.local", conf)
+	r.fail("203.0.113.6", 3) // stood there before: not read
+	r.start()
+	r.fail("203.0.113.7", 1)
+	r.wait("Found 203.0.113.7")
+	w := r.e.find("sshd")
+	w.call(func() { w.idle = true }) // nothing is read any more: these come while the jail starts anew
+	r.fail("203.0.113.8", 3)
+	r.write("conf/jail.local", strings.Replace(conf, "bantime = 1h", "bantime = 2h", 1))
+	r.do(control.Reload{})
+	r.wait("Ban 203.0.113.8")
+	if got := r.banned("sshd"); !slices.Equal(got, []string{"203.0.113.8"}) {
+		t.Errorf("firewall holds %v", got)
+	}
+}

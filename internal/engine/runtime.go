@@ -100,13 +100,6 @@ func (e *engine) changed(w *worker, ch *change, args []string) (*plan, error) {
 	if conf.Options == nil {
 		conf.Options = map[string]config.Value{}
 	}
-	if ch.anew { // its position is known by now, and lines may come while it starts anew
-		for i, l := range conf.LogPath {
-			if glob, tail := strings.CutSuffix(l, " tail"); tail {
-				conf.LogPath[i] = glob + " head"
-			}
-		}
-	}
 	if err := ch.apply(&conf, args); err != nil {
 		return nil, err
 	}

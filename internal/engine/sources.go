@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,9 +15,13 @@ import (
 )
 
 // open makes the sources of a jail, each to go on at its stored mark. missing are the paths
-// that match nothing yet; they are waited for.
-func (p *plan) open(state store.State, now time.Time) (all []source.Source, missing []string, err error) {
+// that match nothing yet; they are waited for. carryOn: the jail ran until now, so that also
+// logs that are read from their end on (tail) go on where they were left.
+func (p *plan) open(state store.State, now time.Time, carryOn bool) (all []source.Source, missing []string, err error) {
 	files, missing := p.patterns()
+	if carryOn {
+		files = leftAt(files, state)
+	}
 	if p.journal() {
 		s, err := p.openJournal(state, now)
 		return []source.Source{s}, nil, err
@@ -56,6 +61,20 @@ func (p *plan) open(state store.State, now time.Time) (all []source.Source, miss
 type pattern struct {
 	glob string
 	tail bool
+}
+
+// leftAt are the patterns with those read from the end turned into ones that resume, as far as
+// a stored mark says where they were left: lines that come while a jail starts anew count.
+func leftAt(files []pattern, state store.State) []pattern {
+	files = slices.Clone(files)
+	for i := range files {
+		for _, m := range state.Marks {
+			if match, err := filepath.Match(files[i].glob, m.Source); err == nil && match {
+				files[i].tail = false
+			}
+		}
+	}
+	return files
 }
 
 // patterns splits logpath's "glob head|tail" and says which match nothing now.
