@@ -115,3 +115,32 @@ func fileViolations(tree fs.FS, name string) (bad []string, err error) {
 	}
 	return bad, nil
 }
+
+// TestDependenciesHaveAReason: each module that go.mod requires directly has its line in the
+// decision record, and no line outlives its module.
+func TestDependenciesHaveAReason(t *testing.T) {
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := os.ReadFile("docs/decisions/0001-dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var required, reasoned []string
+	for line := range strings.Lines(string(mod)) {
+		if path, rest, ok := strings.Cut(strings.TrimSpace(line), " v"); ok && !strings.Contains(rest, "// indirect") {
+			required = append(required, path)
+		}
+	}
+	for line := range strings.Lines(string(record)) {
+		if cells := strings.Split(line, "|"); len(cells) == 5 && strings.Contains(cells[1], ".") {
+			reasoned = append(reasoned, strings.TrimSpace(cells[1]))
+		}
+	}
+	slices.Sort(required)
+	slices.Sort(reasoned)
+	if len(required) == 0 || !slices.Equal(reasoned, required) {
+		t.Errorf("docs/decisions/0001-dependencies.md explains\n %q\ngo.mod requires\n %q", reasoned, required)
+	}
+}
