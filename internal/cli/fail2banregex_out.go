@@ -14,6 +14,7 @@ import (
 	"gaol/internal/date"
 	"gaol/internal/event"
 	"gaol/internal/filter"
+	"gaol/internal/pattern"
 )
 
 // dateName is what a datepattern is called in reports.
@@ -85,7 +86,7 @@ func (r *regexRun) format(m *filter.Match, id string, e event.Entry, now time.Ti
 	case "msg":
 		return strings.Join(m.Lines, "\n")
 	case "row":
-		return fmt.Sprintf("[%s,\t%s,\t%s],", filter.Repr(id), r.time(e), dict(m.Fields))
+		return fmt.Sprintf("[%s,\t%s,\t%s],", pattern.Repr(id), r.time(e), dict(m.Fields))
 	case "matches":
 		return "[" + strings.Join(tuples(m.Lines, e), ", ") + "]"
 	}
@@ -128,7 +129,7 @@ func tuples(lines []string, e event.Entry) []string {
 		if l == e.Line.Text {
 			parts = [3]string{e.Before, e.Stamp, e.After}
 		}
-		shown = append(shown, "("+filter.Repr(parts[0])+", "+filter.Repr(parts[1])+", "+filter.Repr(parts[2])+")")
+		shown = append(shown, "("+pattern.Repr(parts[0])+", "+pattern.Repr(parts[1])+", "+pattern.Repr(parts[2])+")")
 	}
 	return shown
 }

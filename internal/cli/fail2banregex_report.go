@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gaol/internal/filter"
+	"gaol/internal/pattern"
 )
 
 // say prints a line of the report; nothing where only failures are wanted (-o).
@@ -146,7 +147,7 @@ func (r *regexRun) reportLines(title string, lines []string, count int, wanted, 
 func dict(fields filter.Fields) string {
 	shown := make([]string, 0, len(fields))
 	for _, f := range fields {
-		shown = append(shown, filter.Repr(f.Name)+": "+value(f))
+		shown = append(shown, pattern.Repr(f.Name)+": "+value(f))
 	}
 	return "{" + strings.Join(shown, ", ") + "}"
 }
@@ -158,5 +159,5 @@ func value(f filter.Field) string {
 	case f.Name == "users", strings.HasPrefix(f.Value, "(") && strings.HasSuffix(f.Value, ")") && f.Name == "fid":
 		return f.Value
 	}
-	return filter.Repr(f.Value)
+	return pattern.Repr(f.Value)
 }

@@ -13,6 +13,7 @@ import (
 	"gaol/internal/date"
 	"gaol/internal/event"
 	"gaol/internal/filter"
+	"gaol/internal/pattern"
 )
 
 // regexRun is one run of fail2ban-regex.
@@ -87,7 +88,7 @@ func (r *regexRun) prepare() error {
 		a.config = config.DefaultDir()
 	}
 	if _, err := date.ParseZone(a.zone); err != nil {
-		return fmt.Errorf("Unknown or unsupported time zone: %s", filter.Repr(a.zone))
+		return fmt.Errorf("Unknown or unsupported time zone: %s", pattern.Repr(a.zone))
 	}
 	if a.maxlines > 0 {
 		r.say("Use         maxlines : %d\n", a.maxlines)

@@ -128,7 +128,7 @@ func params(given map[string]string, regex string) string {
 	}
 	sort.Slice(keys, func(i, j int) bool { return strings.Index(regex, keys[i]) < strings.Index(regex, keys[j]) })
 	for i, k := range keys {
-		keys[i] = filter.Repr(k) + ": " + filter.Repr(given[k])
+		keys[i] = pattern.Repr(k) + ": " + pattern.Repr(given[k])
 	}
 	return "{" + strings.Join(keys, ", ") + "}"
 }

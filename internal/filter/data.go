@@ -3,6 +3,8 @@ package filter
 import (
 	"slices"
 	"strings"
+
+	"gaol/internal/pattern"
 )
 
 // Field is one named group of a match.
@@ -193,11 +195,11 @@ func tuple(first string, rest []string) string {
 	if first == "" {
 		b.WriteString("None")
 	} else {
-		b.WriteString(Repr(first))
+		b.WriteString(pattern.Repr(first))
 	}
 	for _, v := range rest {
 		b.WriteString(", ")
-		b.WriteString(Repr(v))
+		b.WriteString(pattern.Repr(v))
 	}
 	b.WriteByte(')')
 	return b.String()

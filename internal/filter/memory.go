@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gaol/internal/pattern"
 )
 
 // Bounds of the memory for connections (§2.4). fail2ban keeps 100 of them, first in first out, so
@@ -222,11 +224,11 @@ func (c *connection) addUser(user string) {
 // set writes names as Python shows a set, which is what <F-USERS> is in fail2ban.
 func set(names []string) string {
 	if len(names) == 1 {
-		return "{" + Repr(names[0]) + "}"
+		return "{" + pattern.Repr(names[0]) + "}"
 	}
 	quoted := make([]string, len(names))
 	for i, n := range names {
-		quoted[i] = Repr(n)
+		quoted[i] = pattern.Repr(n)
 	}
 	return "{" + strings.Join(quoted, ", ") + "}"
 }

@@ -191,7 +191,7 @@ func TestRepr(t *testing.T) {
 	for text, want := range map[string]string{
 		"a": `'a'`, "it's": `"it's"`, `a"'`: `'a"\''`, "\t\n\\": `'\t\n\\'`, "\x00\x7f": `'\x00\x7f'`, "é\u00a0\u200b": `'é\xa0\u200b'`, "\U000e0001": `'\U000e0001'`,
 	} {
-		if got := Repr(text); got != want {
+		if got := pattern.Repr(text); got != want {
 			t.Errorf("Repr(%q) is %s, want %s", text, got, want)
 		}
 	}

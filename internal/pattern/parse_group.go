@@ -82,7 +82,7 @@ func (p *parser) capture(name string, f flag, nested, start int) *node {
 	if name != "" {
 		if was, dup := p.names[name]; dup {
 			p.fail(fmt.Sprintf("redefinition of group name %s as group %d; was group %d",
-				pyRepr(name), g, was), runes(name)+1)
+				Repr(name), g, was), runes(name)+1)
 		}
 		p.names[name] = g
 	}
@@ -104,7 +104,7 @@ func (p *parser) python(f flag, nested, start int) *node {
 		p.checkName(name)
 		g, known := p.names[name]
 		if !known {
-			p.fail("unknown group name "+pyRepr(name), runes(name)+1)
+			p.fail("unknown group name "+Repr(name), runes(name)+1)
 		}
 		p.checkRef(g, runes(name)+1)
 		return &node{op: nRef, group: g, flags: f}
@@ -140,7 +140,7 @@ func (p *parser) checkBehind(g int) {
 
 func (p *parser) checkName(name string) {
 	if !isIdentifier(name) {
-		p.fail("bad character in group name "+pyRepr(name), runes(name)+1)
+		p.fail("bad character in group name "+Repr(name), runes(name)+1)
 	}
 }
 
@@ -184,7 +184,7 @@ func (p *parser) conditional(f flag, nested, start int) *node {
 	if isIdentifier(name) {
 		var known bool
 		if g, known = p.names[name]; !known {
-			p.fail("unknown group name "+pyRepr(name), runes(name)+1)
+			p.fail("unknown group name "+Repr(name), runes(name)+1)
 		}
 	} else {
 		g = p.conditionNumber(name)
@@ -206,7 +206,7 @@ func (p *parser) conditionNumber(name string) int {
 	g, ok := pyInt(name)
 	switch {
 	case !ok || g < 0:
-		p.fail("bad character in group name "+pyRepr(name), runes(name)+1)
+		p.fail("bad character in group name "+Repr(name), runes(name)+1)
 	case g == 0:
 		p.fail("bad group number", runes(name)+1)
 	case g >= maxGroups:

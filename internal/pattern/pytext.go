@@ -35,15 +35,19 @@ func onlyInside(r rune) bool {
 	return r == 0xe33 || r == 0xeb3 || r == 0xff9e || r == 0xff9f
 }
 
-// pyRepr quotes s as Python's repr does.
-func pyRepr(s string) string {
+// Repr writes text as Python's repr does: in single quotes unless it holds some and no double
+// ones; what cannot be printed as \x, \u or \U.
+func Repr(text string) string {
+	if plain(text) {
+		return "'" + text + "'"
+	}
 	quote := '\''
-	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
+	if strings.ContainsRune(text, '\'') && !strings.ContainsRune(text, '"') {
 		quote = '"'
 	}
 	var b strings.Builder
 	b.WriteRune(quote)
-	for _, r := range s {
+	for _, r := range text {
 		switch {
 		case r == quote || r == '\\':
 			b.WriteRune('\\')
@@ -54,9 +58,7 @@ func pyRepr(s string) string {
 			b.WriteString(`\r`)
 		case r == '\t':
 			b.WriteString(`\t`)
-		case r < ' ' || r == 0x7f:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r == ' ' || unicode.IsPrint(r):
+		case unicode.IsPrint(r):
 			b.WriteRune(r)
 		case r <= 0xff:
 			fmt.Fprintf(&b, `\x%02x`, r)
@@ -68,4 +70,14 @@ func pyRepr(s string) string {
 	}
 	b.WriteRune(quote)
 	return b.String()
+}
+
+// plain reports ASCII that needs no escapes, as nearly every user name is.
+func plain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '\'' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
