@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +60,7 @@ func (n *names) resolve(m *filter.Match) []string {
 			}
 		}
 	}
+	slices.SortStableFunc(ids, func(a, b string) int { return cmp.Compare(strings.Count(a, ":"), strings.Count(b, ":")) }) // IPv4 first
 	n.known[strings.Clone(m.ID)] = ids
 	return ids
 }
