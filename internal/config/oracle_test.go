@@ -67,7 +67,13 @@ func ours(t *testing.T, dir string) []any {
 			t.Errorf("%v", p)
 		}
 	}
-	body, err := json.Marshal(Dump(c))
+	return asJSON(t, Dump(c))
+}
+
+// asJSON is commands as the oracle's answers are, read from JSON.
+func asJSON(t *testing.T, dump []Command) []any {
+	t.Helper()
+	body, err := json.Marshal(dump)
 	if err != nil {
 		t.Fatal(err)
 	}
