@@ -135,6 +135,8 @@ func TestTreesThatGaolCompilesOtherwise(t *testing.T) {
 	}{
 		{"a wrong action is told and no command", map[string]string{"jail.conf": jail + "[b]\nenabled = true\naction = act[x=\"1\" 2]\n[c]\nenabled = true\naction = act[x=3]\n",
 			"action.d/act.conf": "[Definition]\nactionban = <x>\n"}, []string{`["config-error" "Jail 'b' skipped`}, "b"},
+		{"a blank before the bracket is in the name (§9)", map[string]string{"jail.conf": jail + "[b]\nenabled = true\naction = act [x=1]\n",
+			"action.d/act.conf": "[Definition]\nactionban = <x>\n"}, []string{`["config-error" "Jail 'b' skipped`}, "b"},
 		{"Go has no stacks to size", map[string]string{"fail2ban.conf": "[Definition]\nallowipv6 = no\n[Thread]\nstacksize = 64\n"}, []string{`["set" "thread"`}, ""},
 		{"a jail's maxlines holds", map[string]string{"jail.conf": jail + "maxlines = 4\n", "filter.d/f.conf": "[Definition]\nfailregex = ^f <HOST>\n[Init]\nmaxlines = 2\n"},
 			[]string{`["set" "a" "maxlines" %!q(float64=2)]`}, ""},
