@@ -97,6 +97,9 @@ func TestSoundJailsRunWhereFail2banRefuses(t *testing.T) {
 	trees := map[string]map[string]string{
 		"known twice (§9.15)":         {"jail.conf": jail + "bantime = 10\n", "jail.d/a.conf": "[a]\nbantime = %(known/bantime)s0\n", "jail.d/z.local": "[a]\nbantime = %(known/bantime)s0\n"},
 		"known not overridden":        {"jail.conf": jail + "filter = g\n", "filter.d/g.conf": "[Definition]\nfailregex = ^g <HOST>\n", "filter.d/g.local": "[Definition]\nignoreregex = ^x%(known/failregex)s\n"},
+		"a key twice":                 {"jail.conf": jail, "jail.d/x.conf": "[a]\nbantime = 1\nbantime = 2\n"},
+		"a section twice":             {"jail.conf": jail, "jail.d/x.conf": "[a]\nbantime = 1\n[a]\nfindtime = 2\n"},
+		"no key":                      {"jail.conf": jail, "jail.d/x.conf": "[a]\nbantime\n"},
 		"a stray percent":             {"jail.conf": jail + "ignoreregex = 100% <HOST>\n"},
 		"a name that is missing":      {"jail.conf": jail + "ignoreregex = %(nope)s\n"},
 		"a name that is itself":       {"jail.conf": jail + "ignoreregex = %(ignoreregex)s\n"},
