@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -99,7 +100,7 @@ func (e *engine) breakJail(j config.Jail, err error) (problems []config.Problem)
 func (e *engine) newWorker(p *plan) *worker {
 	w := &worker{
 		plan: p, deps: e.deps, asks: newAsker(), filter: filter.New(p.program), log: e.log,
-		cutters: map[string]*date.Cutter{}, perSource: map[string]*event.SourceStatus{},
+		marks: map[string]event.Mark{}, cutters: map[string]*date.Cutter{}, perSource: map[string]*event.SourceStatus{},
 		batches: make(chan event.Batch), calls: make(chan func()), done: make(chan struct{}),
 	}
 	w.jail = jail.New(w.options(e.deps.floor))
@@ -130,9 +131,11 @@ func (e *engine) launch(w *worker, before *worker, kernel []firewall.Element, in
 		// where the first scan of an unknown log would drop it.
 		w.cutter(m.Source).InOperation = true
 	}
-	if err := w.filter.Restore(state.Memory); err != nil {
+	memory := slices.Concat([]byte("["), bytes.Join(state.Memory, []byte(",")), []byte("]"))
+	if err := w.filter.Restore(memory); err != nil {
 		e.log.Warn(fmt.Sprintf("[%s] connections half seen are forgotten", name), "error", err)
 	}
+	w.filter.Track()
 	if before == nil {
 		w.queue.recover(intentsOf(intents, name), inForce(state.Bans, e.o.Now()))
 	} else {

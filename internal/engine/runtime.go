@@ -151,12 +151,14 @@ func (w *worker) amend(p *plan) {
 
 // refilter starts the filter anew with what it remembers of connections.
 func (w *worker) refilter() {
+	w.save() // what the one before learned
 	f := filter.New(w.program)
 	if memory, err := w.filter.Snapshot(); err == nil {
 		if err := f.Restore(memory); err != nil {
 			w.log.Warn("["+w.conf.Name+"] connections half seen are forgotten", "error", err)
 		}
 	}
+	f.Track()
 	w.filter = f
 }
 

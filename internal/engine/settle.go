@@ -31,15 +31,34 @@ func (w *worker) settle(ctx context.Context, ds []event.Decision, marks ...event
 		}
 		ds = ds[n:]
 	}
-	change := store.Change{Jail: w.conf.Name, Time: w.deps.now(), Marks: marks, Confirmed: w.confirmed}
+	for _, m := range marks {
+		w.marks[m.Source] = m
+	}
+	// In a burst, positions and counts are written once a second: they are one unit, so a kill
+	// before that only means that some lines are read again.
+	if w.behind && w.deps.now().Sub(w.saved).Abs() < saveEvery {
+		return
+	}
+	w.save()
+}
+
+// saveEvery is how often positions, counts and memory are written while reading is behind.
+const saveEvery = time.Second
+
+// save writes positions, counts and the filter's memory as one change: none of them may be
+// newer than the others, or lines would be lost or count twice after a kill.
+func (w *worker) save() {
+	w.saved = w.deps.now()
+	change := store.Change{Jail: w.conf.Name, Time: w.saved, Confirmed: w.confirmed}
+	for _, m := range w.marks {
+		change.Marks = append(change.Marks, m)
+	}
+	clear(w.marks)
 	w.confirmed = nil
 	change.Tallies, change.GoneTallies = w.jail.Dirty()
-	if w.filter.Changed() {
-		memory, err := w.filter.Snapshot()
-		if err != nil {
-			w.log.Error(fmt.Sprintf("[%s] snapshot of the filter", w.conf.Name), "error", err)
-		}
-		change.Memory = memory
+	var err error
+	if change.Memory, change.Forgotten, err = w.filter.Changes(); err != nil {
+		w.log.Error(fmt.Sprintf("[%s] changes of the filter's memory", w.conf.Name), "error", err)
 	}
 	w.commit(change)
 }
@@ -252,7 +271,7 @@ func (w *worker) written() {
 
 // flush writes what is left when the worker stops.
 func (w *worker) flush() {
-	w.settle(context.Background(), nil)
+	w.save()
 	w.written()
 }
 

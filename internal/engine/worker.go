@@ -11,7 +11,6 @@ import (
 	"gaol/internal/filter"
 	"gaol/internal/jail"
 	"gaol/internal/source"
-	"gaol/internal/store"
 )
 
 // worker runs one jail. Its goroutine owns all that is in here, so nothing is locked: others
@@ -31,7 +30,10 @@ type worker struct {
 
 	lines, aborted, cut uint64
 	perSource           map[string]*event.SourceStatus
-	missing             []string // paths that match nothing yet
+	missing             []string              // paths that match nothing yet
+	marks               map[string]event.Mark // positions to be written
+	behind              bool                  // the last batch did not reach its source's end
+	saved               time.Time
 	confirmed           []string // lifted ids the kernel let go, to be written
 	queue               *actors
 	asks                *asker
@@ -143,6 +145,7 @@ func (w *worker) take(ctx context.Context, b event.Batch) {
 	st.Found, st.Mark = true, b.Mark
 	st.Lines += uint64(len(b.Lines))
 	cutter := w.cutter(b.Source)
+	w.behind = !b.End
 	cutter.Behind = !b.End // results must not depend on our speed
 	var decisions []event.Decision
 	for _, l := range b.Lines {
@@ -185,9 +188,7 @@ func (w *worker) tick(ctx context.Context) {
 		w.settle(ctx, ds)
 		return
 	}
-	if tallies, gone := w.jail.Dirty(); len(tallies)+len(gone) > 0 {
-		w.commit(store.Change{Jail: w.conf.Name, Time: w.deps.now(), Tallies: tallies, GoneTallies: gone})
-	}
+	w.save()
 }
 
 func (w *worker) source(name string) *event.SourceStatus {

@@ -39,7 +39,7 @@ type connection struct {
 type memory struct {
 	byKey          map[string]*connection
 	oldest, newest *connection
-	dirty          bool
+	touched        map[string]struct{} // keys that changed since Changes; nil: nobody asks
 
 	// What new connections are made of: forgotten ones. Under attack most lines begin or end a
 	// connection, and every second allocation was one's. The matches of the present line may
@@ -97,7 +97,14 @@ func (m *memory) forget(c *connection) {
 	if len(m.spare) < maxSpare {
 		m.spare = append(m.spare, c)
 	}
-	m.dirty = true
+	m.touch(c)
+}
+
+// touch notes that a connection changed.
+func (m *memory) touch(c *connection) {
+	if m.touched != nil {
+		m.touched[c.Key] = struct{}{}
+	}
 }
 
 func (m *memory) add(c *connection) {
@@ -111,7 +118,7 @@ func (m *memory) add(c *connection) {
 		m.oldest = c
 	}
 	m.newest = c
-	m.dirty = true
+	m.touch(c)
 	for m.oldest != c && m.oldest.expired(c.Since) {
 		m.forget(m.oldest)
 	}
@@ -152,11 +159,11 @@ func (m *memory) merge(data *Fields, told told, line []string, at time.Time) (c 
 	default:
 		c.goOn(told)
 		c.Data.update(*data)
+		m.touch(c)
 		if told.forget {
 			m.forget(c)
 		}
 	}
-	m.dirty = true
 	c.addUser(told.user)
 	if c.Pending || len(c.Users) > 1 {
 		nofail = false
@@ -247,13 +254,12 @@ func forgetLines(lines []string) []string {
 	return lines[:0]
 }
 
-// Snapshot returns the memory for connections, for Restore after a restart.
+// Snapshot returns the whole memory for connections, for Restore: a JSON list of them.
 func (f *Filter) Snapshot() ([]byte, error) {
 	live := make([]*connection, 0, len(f.memory.byKey))
 	for c := f.memory.oldest; c != nil; c = c.newer {
 		live = append(live, c)
 	}
-	f.memory.dirty = false
 	b, err := json.Marshal(live)
 	if err != nil {
 		return nil, fmt.Errorf("write filter memory: %w", err)
@@ -270,13 +276,42 @@ func (f *Filter) Restore(b []byte) error {
 	if err := json.Unmarshal(b, &live); err != nil {
 		return fmt.Errorf("read filter memory: %w", err)
 	}
+	slices.SortStableFunc(live, func(a, b *connection) int { return a.Since.Compare(b.Since) })
+	tracked := f.memory.touched != nil
 	f.memory = memory{}
 	for _, c := range live {
 		f.memory.add(c)
 	}
-	f.memory.dirty = false
+	if tracked {
+		f.Track()
+	}
 	return nil
 }
 
-// Changed reports whether the memory differs from what Snapshot last returned or Restore took.
-func (f *Filter) Changed() bool { return f.memory.dirty }
+// Track begins to note changes for Changes. Without it nothing is noted: who only reads a log
+// through would collect keys for ever.
+func (f *Filter) Track() { f.memory.touched = map[string]struct{}{} }
+
+// Changes returns what happened to the memory since the last call or Track: connections that
+// are new or different, each as an element of what Restore takes, and the keys of those that
+// are forgotten. A store that keeps them up to date by key writes a few rows for a line of a
+// log, where Snapshot has ten thousand connections under attack.
+func (f *Filter) Changes() (changed map[string][]byte, gone []string, err error) {
+	if len(f.memory.touched) == 0 {
+		return nil, nil, nil
+	}
+	changed = make(map[string][]byte, len(f.memory.touched))
+	for key := range f.memory.touched {
+		c := f.memory.byKey[key]
+		if c == nil {
+			gone = append(gone, key)
+			continue
+		}
+		if changed[key], err = json.Marshal(c); err != nil {
+			return nil, nil, fmt.Errorf("write filter memory: %w", err)
+		}
+	}
+	clear(f.memory.touched)
+	slices.Sort(gone)
+	return changed, gone, nil
+}

@@ -1,9 +1,12 @@
 package filter
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,9 +52,6 @@ func TestRestoreGoesOnWhereItStopped(t *testing.T) {
 				f = New(p)
 				if err := f.Restore(b); err != nil {
 					t.Fatal(err)
-				}
-				if f.Changed() {
-					t.Error("memory counts as changed behind Restore")
 				}
 			}
 			got = append(got, feed(f, l)...)
@@ -259,5 +259,46 @@ func TestMatchesOutliveTheirConnection(t *testing.T) {
 	failures := feed(f, "8 hi eve 192.0.2.3")
 	if want := "map[ip4:192.0.2.3 mlfid:8 user:eve users:[eve]]"; len(failures) != 1 || fmt.Sprint(failures[0].Fields) != want {
 		t.Errorf("a new connection begins with %+v", failures)
+	}
+}
+
+// Rows kept up to date by Changes are at any time what Snapshot would have written.
+func TestChangesKeepTheMemoryUpToDate(t *testing.T) {
+	f, rows := New(conversation(t)), map[string]string{}
+	f.Track()
+	removed := 0
+	for i := range 400 {
+		text := []string{"try al from 192.0.2.1", "fail al from 192.0.2.1", "noip bob", "close 192.0.2.1"}[i*7%4]
+		feed(f, fmt.Sprintf("%d %s", i%17, text))
+		changed, gone, err := f.Changes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key, data := range changed {
+			rows[key] = string(data)
+		}
+		for _, key := range gone {
+			delete(rows, key)
+			removed++
+		}
+		snapshot, err := f.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []json.RawMessage
+		if err := json.Unmarshal(snapshot, &want); err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range want {
+			if !slices.Contains(slices.Collect(maps.Values(rows)), string(w)) {
+				t.Fatalf("line %d: no row is %s", i, w)
+			}
+		}
+		if len(rows) != len(want) {
+			t.Fatalf("line %d: %d rows, %d connections", i, len(rows), len(want))
+		}
+	}
+	if removed == 0 {
+		t.Error("no connection was forgotten: the test shows nothing")
 	}
 }

@@ -13,17 +13,18 @@ import (
 // fields; an id that is banned and then lifted goes into two changes.
 type Change struct {
 	Jail        string
-	Time        time.Time     // when it was decided: stamps the history; zero: now
-	Marks       []event.Mark  // read positions
-	Tallies     []event.Tally // new, or changed
-	GoneTallies []string      // ids that are no longer counted
-	Confirmed   []string      // Unbans that the kernel has carried out
-	Unbans      []string      // lifted: kept in State.Unbanned until Confirmed or banned again
-	Reason      string        // why the Unbans were lifted, for the history
-	Forgiven    []string      // ids whose earlier bans no longer count: Past
-	ForgiveAll  bool          // earlier bans of all ids no longer count
-	Bans        []event.Ban   // new, or changed; Jail counts, not Ban.Jail
-	Memory      []byte        // filter snapshot; nil: unchanged
+	Time        time.Time         // when it was decided: stamps the history; zero: now
+	Marks       []event.Mark      // read positions
+	Tallies     []event.Tally     // new, or changed
+	GoneTallies []string          // ids that are no longer counted
+	Confirmed   []string          // Unbans that the kernel has carried out
+	Unbans      []string          // lifted: kept in State.Unbanned until Confirmed or banned again
+	Reason      string            // why the Unbans were lifted, for the history
+	Forgiven    []string          // ids whose earlier bans no longer count: Past
+	ForgiveAll  bool              // earlier bans of all ids no longer count
+	Bans        []event.Ban       // new, or changed; Jail counts, not Ban.Jail
+	Memory      map[string][]byte // what the filter remembers of a connection, by its key: new, or changed
+	Forgotten   []string          // keys that it remembers no more
 }
 
 // Commit writes all changes in one transaction: after it returns nil all of them survive
@@ -120,8 +121,11 @@ func (w *writer) change(c *Change) {
 	for i := range c.Bans {
 		w.ban(c.Jail, &c.Bans[i])
 	}
-	if c.Memory != nil {
-		w.exec(`INSERT OR REPLACE INTO memory VALUES (?,?,?)`, c.Jail, c.Memory, micros(at))
+	for _, key := range c.Forgotten {
+		w.exec(`DELETE FROM memory WHERE jail=? AND key=?`, c.Jail, key)
+	}
+	for key, data := range c.Memory {
+		w.exec(`INSERT OR REPLACE INTO memory VALUES (?,?,?,?)`, c.Jail, key, data, micros(at))
 	}
 }
 

@@ -26,7 +26,7 @@ func TestPurgeForgetsPasswords(t *testing.T) {
 		Change{Jail: "sshd", Time: at(0), Bans: []event.Ban{{ID: "192.0.2.1", Start: at(0), Matches: lines}, forever}},
 		Change{Jail: "sshd", Time: at(10), Unbans: []string{"192.0.2.1"}},
 		Change{Jail: "gone", Time: at(0), Tallies: []event.Tally{{ID: "a", Last: at(0), Matches: lines}},
-			Marks: []event.Mark{{Source: "x"}}, Memory: []byte(secret)})
+			Marks: []event.Mark{{Source: "x"}}, Memory: map[string][]byte{"k": []byte(secret)}})
 	if found := filesWith(t, dir, secret); found == "" {
 		t.Fatal("the test's own text is nowhere")
 	}
@@ -71,7 +71,7 @@ func filesWith(t *testing.T, dir, text string) string {
 func TestPurgeKeepsWhatRuns(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "gaol.db"))
 	commit(t, s, Change{Jail: "sshd", Time: at(0), Marks: []event.Mark{{Source: "x", Offset: 7}},
-		Tallies: []event.Tally{{ID: "a", Last: at(0), Matches: []string{"line"}}}, Memory: []byte("m"),
+		Tallies: []event.Tally{{ID: "a", Last: at(0), Matches: []string{"line"}}}, Memory: map[string][]byte{"k": []byte("m")},
 		Unbans: []string{"u"}, Bans: []event.Ban{{ID: "b", Start: at(0), End: at(1)}}})
 	before := load(t, s, "sshd")
 	before.Bans[0].Matches = nil

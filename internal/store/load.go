@@ -15,7 +15,7 @@ type State struct {
 	Tallies  []event.Tally // oldest failure first
 	Bans     []event.Ban   // in force when they were written, in order of start; some may have expired since
 	Unbanned []string      // lifted, but the kernel has not confirmed it
-	Memory   []byte        // filter snapshot
+	Memory   [][]byte      // what the filter remembers of connections, in the order of their keys
 }
 
 // Load reads what is stored of one jail, as of one moment. A jail never seen is empty.
@@ -40,10 +40,7 @@ func (s *Store) Load(ctx context.Context, jail string) (State, error) {
 		state.Unbanned, err = query(ctx, tx, scanText, `SELECT id FROM unban WHERE jail=? ORDER BY id`, jail)
 	}
 	if err == nil {
-		err = tx.QueryRowContext(ctx, `SELECT data FROM memory WHERE jail=?`, jail).Scan(&state.Memory)
-		if errors.Is(err, sql.ErrNoRows) {
-			err = nil
-		}
+		state.Memory, err = query(ctx, tx, scanBytes, `SELECT data FROM memory WHERE jail=? ORDER BY key`, jail)
 	}
 	if err != nil {
 		return State{}, fmt.Errorf("load jail %s: %w", jail, err)
@@ -88,6 +85,11 @@ func query[T any](ctx context.Context, q queryer, scan func(*sql.Rows) (T, error
 func scanText(rows *sql.Rows) (text string, err error) {
 	err = rows.Scan(&text)
 	return text, err
+}
+
+func scanBytes(rows *sql.Rows) (data []byte, err error) {
+	err = rows.Scan(&data)
+	return data, err
 }
 
 func scanMark(rows *sql.Rows) (event.Mark, error) {

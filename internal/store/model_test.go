@@ -21,11 +21,11 @@ type model struct {
 	tallies map[string]event.Tally
 	bans    map[string]event.Ban
 	unbans  map[string]bool
-	memory  []byte
+	memory  map[string][]byte
 }
 
 func newModel() *model {
-	return &model{map[string]event.Mark{}, map[string]event.Tally{}, map[string]event.Ban{}, map[string]bool{}, nil}
+	return &model{map[string]event.Mark{}, map[string]event.Tally{}, map[string]event.Ban{}, map[string]bool{}, map[string][]byte{}}
 }
 
 func (m *model) apply(c Change) {
@@ -50,15 +50,24 @@ func (m *model) apply(c Change) {
 		m.bans[b.ID] = b
 		delete(m.unbans, b.ID)
 	}
-	if c.Memory != nil {
-		m.memory = c.Memory
+	for _, key := range c.Forgotten {
+		delete(m.memory, key)
 	}
+	maps.Copy(m.memory, c.Memory)
+}
+
+// remembered are the entries in the order of their keys, as SQLite compares them: by bytes.
+func (m *model) remembered() (all [][]byte) {
+	for _, key := range slices.Sorted(maps.Keys(m.memory)) {
+		all = append(all, m.memory[key])
+	}
+	return all
 }
 
 func (m *model) state() State {
 	return State{
 		Marks: slices.Collect(maps.Values(m.marks)), Tallies: slices.Collect(maps.Values(m.tallies)),
-		Bans: slices.Collect(maps.Values(m.bans)), Unbanned: slices.Collect(maps.Keys(m.unbans)), Memory: m.memory,
+		Bans: slices.Collect(maps.Values(m.bans)), Unbanned: slices.Collect(maps.Keys(m.unbans)), Memory: m.remembered(),
 	}
 }
 
@@ -117,8 +126,9 @@ func drawChange(t *rapid.T) Change {
 		}), 0, 2).Draw(t, "marks"),
 		Tallies:     rapid.SliceOfN(rapid.Custom(drawTally), 0, 3).Draw(t, "tallies"),
 		GoneTallies: ids.Draw(t, "gone"), Confirmed: ids.Draw(t, "confirmed"), Unbans: ids.Draw(t, "unbans"),
-		Bans:   rapid.SliceOfN(rapid.Custom(drawBan), 0, 3).Draw(t, "bans"),
-		Memory: rapid.SampledFrom([][]byte{nil, {1, 0, 255}, []byte("memory")}).Draw(t, "memory"),
+		Bans:      rapid.SliceOfN(rapid.Custom(drawBan), 0, 3).Draw(t, "bans"),
+		Forgotten: ids.Draw(t, "forgotten"),
+		Memory:    rapid.MapOfN(rapid.Custom(drawID), rapid.SampledFrom([][]byte{{}, {1, 0, 255}, []byte("memory")}), 0, 3).Draw(t, "memory"),
 	}
 }
 

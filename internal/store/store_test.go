@@ -257,7 +257,7 @@ func crashChild(path string) {
 		err := s.Commit(context.Background(), []Change{
 			{Jail: "sshd", Marks: []event.Mark{{Source: "/var/log/auth.log", Offset: n}},
 				Bans: []event.Ban{{ID: fmt.Sprint(n), Start: at(n)}}},
-			{Jail: "sshd", Tallies: []event.Tally{{ID: "a", Count: int(n), Last: at(n)}}, Memory: fmt.Append(nil, n)},
+			{Jail: "sshd", Tallies: []event.Tally{{ID: "a", Count: int(n), Last: at(n)}}, Memory: map[string][]byte{"k": fmt.Append(nil, n)}},
 		})
 		if err != nil {
 			fmt.Println("error", err)
@@ -282,7 +282,7 @@ func TestKilledInTheMiddleOfCommits(t *testing.T) {
 			t.Errorf("round %d: %d commits found, %d were acknowledged", round, written, acknowledged)
 		}
 		whole := len(state.Marks) == 1 && state.Marks[0].Offset == written &&
-			len(state.Tallies) == 1 && int64(state.Tallies[0].Count) == written && string(state.Memory) == fmt.Sprint(written)
+			len(state.Tallies) == 1 && int64(state.Tallies[0].Count) == written && len(state.Memory) == 1 && string(state.Memory[0]) == fmt.Sprint(written)
 		if !whole {
 			t.Errorf("round %d: half a transaction: %d bans, %+v", round, written, state.Marks)
 		}
