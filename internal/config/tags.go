@@ -6,7 +6,7 @@ import (
 )
 
 // maxTagUse is how often one tag may be replaced in one option before it counts as referring
-// to itself (§1.5).
+// to itself (§1.5). All places at which it stands at that moment are one time.
 const maxTagUse = 25
 
 var tagForm = regexp.MustCompile(`<([^ <>]+)>`)
@@ -35,9 +35,24 @@ func substitute(v Value, own string, get tagLookup) (Value, error) {
 			return Value{}, fault(line.Pos, "take <"+tag+"> out of the value it stands for",
 				"<%s> refers to itself in option %q", tag, own)
 		}
-		v.Lines = replaced(v.Lines, i, from, to, by)
+		for j := len(v.Lines) - 1; j >= i; j-- {
+			v.Lines = replacedAll(v.Lines, j, line.Text[from:to], by)
+		}
 	}
 	return v, nil
+}
+
+// replacedAll puts by in the place of each tag of line i, from the last to the first: what by and
+// the text around it make together is left for the next round.
+func replacedAll(lines []Line, i int, tag string, by Value) []Line {
+	for rest := lines[i].Text; ; {
+		from := strings.LastIndex(rest, tag)
+		if from < 0 {
+			return lines
+		}
+		lines = replaced(lines, i, from, from+len(tag), by)
+		rest = rest[:from]
+	}
 }
 
 // firstTag finds the first tag of a line that has a value; to is 0 when there is none.
