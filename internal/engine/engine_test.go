@@ -15,6 +15,7 @@ import (
 
 	"gaol/internal/config"
 	"gaol/internal/control"
+	"gaol/internal/event"
 	"gaol/internal/firewall"
 )
 
@@ -406,5 +407,24 @@ func TestReloadLosesNoLineOfATailedLog(t *testing.T) {
 	r.wait("Ban 203.0.113.8")
 	if got := r.banned("sshd"); !slices.Equal(got, []string{"203.0.113.8"}) {
 		t.Errorf("firewall holds %v", got)
+	}
+}
+
+// In a burst positions are written a little later than bans. A ban that was lifted by hand must
+// not come back because its lines are read again after a kill.
+func TestLiftInABurstIsWrittenWithThePosition(t *testing.T) {
+	r := newRunning(t)
+	r.start()
+	r.do(control.Ban{Jail: "sshd", ID: "203.0.113.1"})
+	w := r.e.find("sshd")
+	w.call(func() {
+		w.behind, w.saved = true, time.Now().Add(time.Millisecond)
+		w.marks["/burst"] = event.Mark{Source: "/burst", Offset: 7}
+	})
+	r.do(control.Unban{Jail: "sshd", ID: "203.0.113.1"})
+	state, err := r.e.store.Load(t.Context(), "sshd")
+	must(t, err)
+	if !slices.ContainsFunc(state.Marks, func(m event.Mark) bool { return m.Source == "/burst" }) {
+		t.Errorf("the lift is written, the position is not: %+v", state.Marks)
 	}
 }

@@ -19,12 +19,14 @@ import (
 // the next start finds in the kernel. Lifts are written down first: a kill between the two
 // leaves an address that the next start lets go.
 func (w *worker) settle(ctx context.Context, ds []event.Decision, marks ...event.Mark) {
+	lifted := false
 	for len(ds) > 0 {
 		n := 1
 		for n < len(ds) && (ds[n].Kind == event.Lift) == (ds[0].Kind == event.Lift) {
 			n++
 		}
 		if ds[0].Kind == event.Lift {
+			lifted = true
 			w.lift(ctx, ds[:n])
 		} else {
 			w.impose(ctx, ds[:n])
@@ -35,8 +37,9 @@ func (w *worker) settle(ctx context.Context, ds []event.Decision, marks ...event
 		w.marks[m.Source] = m
 	}
 	// In a burst, positions and counts are written once a second: they are one unit, so a kill
-	// before that only means that some lines are read again.
-	if w.behind && w.deps.now().Sub(w.saved).Abs() < saveEvery {
+	// before that only means that some lines are read again. Not behind a lift: those lines
+	// would bring the ban back.
+	if w.behind && !lifted && w.deps.now().Sub(w.saved).Abs() < saveEvery {
 		return
 	}
 	w.save()
