@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -120,19 +121,21 @@ func (l *lab) ban(id string) { l.t.Helper(); l.do(control.Ban{Jail: "sshd", ID: 
 
 func (l *lab) status() event.Status { l.t.Helper(); return *l.do(control.Status{}).Status }
 
-// wait blocks until the log says text, and returns that line.
-func (l *lab) wait(text string) string {
+// wait blocks until the log has said each of the texts, in whatever order, and returns the line
+// that was missing last.
+func (l *lab) wait(texts ...string) string {
 	l.t.Helper()
 	deadline := time.After(10 * time.Second)
 	for {
 		select {
 		case line := <-l.said:
 			l.seen = append(l.seen, line)
-			if strings.Contains(line, text) {
+			texts = slices.DeleteFunc(texts, func(text string) bool { return strings.Contains(line, text) })
+			if len(texts) == 0 {
 				return line
 			}
 		case <-deadline:
-			l.t.Fatalf("the log never said %q; it said:\n%s", text, strings.Join(l.seen, ""))
+			l.t.Fatalf("the log never said %q; it said:\n%s", texts, strings.Join(l.seen, ""))
 		}
 	}
 }
