@@ -53,6 +53,14 @@ type Target struct {
 	Ports     []PortRange // as the client dials them; nil: all ports
 	Protocols []string    // from ParseProtocols; nil: all protocols
 	Block     Block
+
+	// Scoped says that Endpoints rule instead of Ports and Protocols. Without any nothing is
+	// closed now, and the bans are kept for when there are some again: a container that is down.
+	Scoped    bool
+	Endpoints []Endpoint
+	// Inside are namespaces in which the bans hold as well; Spread carries them there, the
+	// other backends know nothing of it.
+	Inside []Inside
 }
 
 // Element is one banned address or network.

@@ -33,6 +33,9 @@ func (m *Memory) Ensure(targets []Target) error {
 		if _, err := t.protos(); err != nil {
 			return fmt.Errorf("jail %s: %w", t.Jail, err)
 		}
+		if _, err := t.endpoints(); err != nil {
+			return fmt.Errorf("jail %s: %w", t.Jail, err)
+		}
 	}
 	for _, t := range targets {
 		m.targets[t.Jail] = t
