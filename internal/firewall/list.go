@@ -152,7 +152,7 @@ func (n *NFT) owner(set string) (jail string, ref setRef, ok bool) {
 		return "", setRef{}, false
 	}
 	ref = setRef{jail: set[:i], kind: setKind(set[i+1:])}
-	if !slices.Contains([]setKind{ban4, ban6, net4, net6, ports}, ref.kind) {
+	if !ref.kind.closed() && !slices.Contains(banKinds(), ref.kind) {
 		return "", setRef{}, false
 	}
 	for name, p := range n.places {

@@ -18,6 +18,9 @@ func TestMendFindsEveryLoss(t *testing.T) {
 	fw := open(t, lab.Host)
 	targets := []firewall.Target{
 		{Jail: "all"},
+		{Jail: "box", Scoped: true, Endpoints: []firewall.Endpoint{
+			endpoint(t, "tcp", "", "2222"), endpoint(t, "tcp", "172.17.0.2", "22"), endpoint(t, "tcp", "fd00::2", "80:90"),
+		}},
 		{Jail: "sshd", Ports: ports(t, "22,2200:2300"), Protocols: []string{"tcp", "udp"}, Block: firewall.Reject},
 		{Jail: "web", Ports: ports(t, "80"), Protocols: []string{"tcp"}},
 	}
@@ -37,6 +40,11 @@ func TestMendFindsEveryLoss(t *testing.T) {
 		{"flush set inet gaol j_sshd_port", "the rules of jail sshd"},
 		{"delete element inet gaol j_web_port { tcp . 80 }", "the rules of jail web"},
 		{"add element inet gaol j_web_port { tcp . 443 }", "the rules of jail web"},
+		{"delete element inet gaol j_box_port { tcp . 2222 }", "the rules of jail box"},
+		{"delete element inet gaol j_box_dst4 { 172.17.0.2 . tcp . 22 }", "the rules of jail box"},
+		{"delete element inet gaol j_box_dst6 { fd00::2 . tcp . 80-90 }", "the rules of jail box"},
+		{"add element inet gaol j_box_dst4 { 172.17.0.3 . tcp . 22 }", "the rules of jail box"},
+		{"flush chain inet gaol j_box; delete set inet gaol j_box_dst6", "the rules of jail box"},
 		{"flush chain inet gaol j_all; delete set inet gaol j_all_ban6", "the rules of jail all"},
 	} {
 		if strings.Contains(c.script, "HANDLE") {
@@ -85,6 +93,7 @@ func TestEnsureIsSilentWhereAllIsWell(t *testing.T) {
 	targets := []firewall.Target{
 		{Jail: "a", Ports: ports(t, "22,6000:6010")}, {Jail: "b", Protocols: []string{"icmp", "tcp"}, Block: firewall.Reject},
 		{Jail: "c", Ports: ports(t, "80,443"), Protocols: []string{"tcp"}}, {Jail: "d", Block: firewall.Reject},
+		{Jail: "e", Scoped: true}, {Jail: "f", Scoped: true, Endpoints: []firewall.Endpoint{endpoint(t, "udp", "::1", "53"), endpoint(t, "udp", "", "1:9")}},
 	}
 	ok(t, fw.Ensure(targets))
 	ok(t, fw.Apply(slices.Concat(ban("a", time.Hour, "10.0.0.0/8", "2001:db8::/32", "::1"), ban("d", 0, "2001:db8::/32"))))

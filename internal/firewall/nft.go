@@ -94,10 +94,12 @@ func (n *NFT) ensure(targets []Target) error {
 	if err != nil {
 		return err
 	}
-	if len(ops) > 0 || len(n.frame.lacks(jumps(after))) > 0 {
+	if len(n.frame.lacks(jumps(after))) > 0 {
 		if ops, err = planEnsure(clone(n.places), targets); err != nil {
 			return err
 		}
+	}
+	if len(ops) > 0 {
 		if err := n.commit(ops); err != nil {
 			n.read, n.doubt = false, true
 			return fmt.Errorf("make the rules of table inet %s: %w", n.table.Name, err)

@@ -3,6 +3,7 @@ package firewall
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,17 +88,24 @@ const (
 	ban6  setKind = "ban6"
 	net4  setKind = "net4" // networks, cut into pieces; made when the first one is banned
 	net6  setKind = "net6"
-	ports setKind = "port" // protocol and port pairs that are closed
+	ports setKind = "port" // protocol and port pairs that are closed on every local address
+	dst4  setKind = "dst4" // address, protocol and port that are closed
+	dst6  setKind = "dst6"
 )
 
-func (k setKind) v6() bool       { return k == ban6 || k == net6 }
+// banKinds hold who is banned, closedKinds what is closed to them.
+func banKinds() []setKind    { return []setKind{ban4, ban6, net4, net6} }
+func closedKinds() []setKind { return []setKind{ports, dst4, dst6} }
+
+func (k setKind) v6() bool       { return k == ban6 || k == net6 || k == dst6 }
 func (k setKind) interval() bool { return k == net4 || k == net6 }
+func (k setKind) closed() bool   { return slices.Contains(closedKinds(), k) }
 
 // setRef is a set of a jail.
 type setRef struct {
 	jail string // as an identifier
 	kind setKind
-	span bool // ports only: it holds ranges
+	span bool // closedKinds only: it holds ranges
 }
 
 func (r setRef) name() string { return r.jail + "_" + string(r.kind) }
@@ -106,8 +114,15 @@ func (r setRef) name() string { return r.jail + "_" + string(r.kind) }
 func (r setRef) set(t *nftables.Table) *nftables.Set {
 	s := &nftables.Set{Table: t, Name: r.name(), KeyByteOrder: binaryutil.BigEndian}
 	switch {
-	case r.kind == ports:
-		s.KeyType = nftables.MustConcatSetType(nftables.TypeInetProto, nftables.TypeInetService)
+	case r.kind.closed():
+		parts := []nftables.SetDatatype{nftables.TypeInetProto, nftables.TypeInetService}
+		switch r.kind {
+		case dst4:
+			parts = slices.Insert(parts, 0, nftables.TypeIPAddr)
+		case dst6:
+			parts = slices.Insert(parts, 0, nftables.TypeIP6Addr)
+		}
+		s.KeyType = nftables.MustConcatSetType(parts...)
 		s.Concatenation = true
 		s.Interval = r.span
 		return s
@@ -122,16 +137,21 @@ func (r setRef) set(t *nftables.Table) *nftables.Set {
 }
 
 func (r setRef) definition() string {
-	switch {
-	case r.kind == ports && r.span:
-		return "type inet_proto . inet_service; flags interval;"
-	case r.kind == ports:
-		return "type inet_proto . inet_service;"
-	}
-	def := "type ipv4_addr; flags "
+	addr := "ipv4_addr"
 	if r.kind.v6() {
-		def = "type ipv6_addr; flags "
+		addr = "ipv6_addr"
 	}
+	if r.kind.closed() {
+		def := "type inet_proto . inet_service;"
+		if r.kind != ports {
+			def = "type " + addr + " . inet_proto . inet_service;"
+		}
+		if r.span {
+			def += " flags interval;"
+		}
+		return def
+	}
+	def := "type " + addr + "; flags "
 	if r.kind.interval() {
 		def += "interval,"
 	}
@@ -214,19 +234,6 @@ func pieceElem(p piece, timeout time.Duration) elem {
 		return elem{keys: []nftables.SetElement{begin}, text: text}
 	}
 	return elem{keys: []nftables.SetElement{begin, {Key: behind.AsSlice(), IntervalEnd: true}}, text: text}
-}
-
-// portElem is a protocol and a port or a range of ports; in a set that holds ranges (span)
-// single ports are ranges too, else nft lists them wrongly.
-func portElem(p protocol, r PortRange, span bool) elem {
-	key := func(port uint16) []byte { // each part of a concatenation fills 4 bytes
-		return append([]byte{p.number, 0, 0, 0}, append(binaryutil.BigEndian.PutUint16(port), 0, 0)...)
-	}
-	e := nftables.SetElement{Key: key(r.First)}
-	if span {
-		e.KeyEnd = key(r.Last)
-	}
-	return elem{keys: []nftables.SetElement{e}, text: func() string { return p.name + " . " + r.String() }}
 }
 
 // timeoutText is a timeout as nft reads it: " timeout 1h2m3s4ms" with zeros left out.

@@ -126,8 +126,13 @@ func (p *place) ensure(t Target) ([]op, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.Endpoints, err = t.endpoints(); err != nil {
+		return nil, err
+	}
 	if p.ruled && same(p.target, t) {
-		return nil, nil
+		ops := p.move(t)
+		p.target.Endpoints = t.Endpoints
+		return ops, nil
 	}
 	ops := []op{addChain{p.id}, flushChain{p.id}}
 	for _, k := range []setKind{ban4, ban6} {
@@ -136,21 +141,9 @@ func (p *place) ensure(t Target) ([]op, error) {
 			p.sets[k] = true
 		}
 	}
-	// A port set cannot change between plain and ranges, and who closed fewer ports before
-	// must not close the old ones still: it is always made anew.
-	if p.sets[ports] {
-		ops = append(ops, delSet{p.ref(ports)})
-		delete(p.sets, ports)
-	}
-	if elems, span := t.portElems(protos); len(elems) > 0 {
-		set := p.ref(ports)
-		set.span = span
-		ops = append(ops, addSet{set})
-		ops = append(ops, chunks(set, false, elems)...)
-		p.sets[ports] = true
-	}
+	ops = append(ops, p.close(t, protos)...)
 	p.target, p.protos, p.ruled = t, protos, true
-	for _, k := range []setKind{ban4, ban6, net4, net6} {
+	for _, k := range banKinds() {
 		if p.sets[k] {
 			ops = append(ops, t.rules(p.ref(k), protos)...)
 		}
@@ -158,7 +151,11 @@ func (p *place) ensure(t Target) ([]op, error) {
 	return ops, nil
 }
 
+// same says whether two targets have the same rules.
 func same(a, b Target) bool {
+	if a.Scoped || b.Scoped {
+		return a.Scoped == b.Scoped && a.Block == b.Block
+	}
 	return a.Block == b.Block && slices.Equal(a.Protocols, b.Protocols) &&
 		(a.Ports == nil) == (b.Ports == nil) && slices.Equal(a.Ports, b.Ports)
 }
@@ -174,7 +171,7 @@ func planForget(places map[string]*place, jail string) []op {
 	if gone.chain() {
 		ops = append(ops, flushChain{gone.id}, delChain{gone.id})
 	}
-	for _, k := range []setKind{ban4, ban6, net4, net6, ports} {
+	for _, k := range append(banKinds(), closedKinds()...) {
 		if gone.sets[k] {
 			ops = append(ops, delSet{gone.ref(k)})
 		}
@@ -297,7 +294,7 @@ func difference(a, b []piece) []piece {
 func chunks(set setRef, del bool, elems []elem) []op {
 	var ops []op
 	size := maxElems
-	if set.kind.interval() {
+	if set.kind.interval() || set.span { // two keys each
 		size /= 2
 	}
 	for chunk := range slices.Chunk(elems, size) {

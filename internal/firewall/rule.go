@@ -41,7 +41,7 @@ func (o addJump) script(table string) string {
 type addRule struct {
 	source   setRef
 	protocol *protocol // only this one
-	ports    bool      // only the pairs of the jail's port set
+	closed   setKind   // only what is in this set of the jail; empty: everything
 	verdict  verdict
 }
 
@@ -51,35 +51,65 @@ func (o addRule) send(c *nftables.Conn, t *nftables.Table) error {
 }
 
 func (o addRule) exprs() []expr.Any {
-	exprs := append(matchSource(o.source), matchLocal()...)
+	exprs := matchSource(o.source)
+	if o.local() {
+		exprs = append(exprs, matchLocal()...)
+	}
 	if o.protocol != nil {
 		exprs = append(exprs,
 			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
 			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{o.protocol.number}})
 	}
-	if o.ports {
-		exprs = append(exprs,
-			// Registers 1 and 9: the first and the second 4 bytes of the key.
-			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
-			&expr.Payload{DestRegister: 9, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
-			&expr.Lookup{SourceRegister: 1, SetName: setRef{jail: o.source.jail, kind: ports}.name()})
+	if o.closed != "" {
+		exprs = append(exprs, o.matchClosed()...)
 	}
 	return append(exprs, &expr.Counter{}, o.verdict.expr())
 }
 
+// local says whether only packets to this machine are meant. An address that a client may dial
+// need not be one of its own: a container's that is reached without NAT.
+func (o addRule) local() bool { return o.closed != dst4 && o.closed != dst6 }
+
+// matchClosed is `meta l4proto . th dport @set`, with `ip daddr . ` before it where the set has
+// addresses. A key begins in register 1, of 16 bytes; what follows is in the next register of
+// its own size that is free, as nft numbers them (linux/netfilter/nf_tables.h: 1 to 4 are of
+// 16 bytes, 8 to 23 the same room as registers of 4).
+func (o addRule) matchClosed() []expr.Any {
+	var exprs []expr.Any
+	proto, port := uint32(1), uint32(9)
+	switch o.closed {
+	case dst4:
+		proto, port = 9, 10
+		exprs = append(exprs, &expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 4}) // RFC 791
+	case dst6:
+		proto, port = 2, 13
+		exprs = append(exprs, &expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: 24, Len: 16}) // RFC 8200
+	}
+	return append(exprs,
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: proto},
+		&expr.Payload{DestRegister: port, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+		&expr.Lookup{SourceRegister: 1, SetName: setRef{jail: o.source.jail, kind: o.closed}.name()})
+}
+
 func (o addRule) script(table string) string {
 	words := []string{"add rule inet", table, o.source.jail}
+	family := "ip"
 	if o.source.kind.v6() {
-		words = append(words, "ip6")
-	} else {
-		words = append(words, "ip")
+		family = "ip6"
 	}
-	words = append(words, "saddr @"+o.source.name(), "fib daddr type local")
+	words = append(words, family, "saddr @"+o.source.name())
+	if o.local() {
+		words = append(words, "fib daddr type local")
+	}
 	if o.protocol != nil {
 		words = append(words, "meta l4proto", o.protocol.name)
 	}
-	if o.ports {
-		words = append(words, "meta l4proto . th dport @"+setRef{jail: o.source.jail, kind: ports}.name())
+	if o.closed != "" {
+		key := "meta l4proto . th dport"
+		if !o.local() {
+			key = family + " daddr . " + key
+		}
+		words = append(words, key, "@"+setRef{jail: o.source.jail, kind: o.closed}.name())
 	}
 	return strings.Join(append(words, "counter", o.verdict.String()), " ")
 }
@@ -132,32 +162,44 @@ func (v verdict) String() string {
 // rules are those that close the target to the addresses of one set.
 func (t Target) rules(source setRef, protos []protocol) []op {
 	var ops []op
-	add := func(p *protocol, ports bool, v verdict) {
-		ops = append(ops, addRule{source: source, protocol: p, ports: ports, verdict: v})
+	add := func(p *protocol, closed setKind, v verdict) {
+		ops = append(ops, addRule{source: source, protocol: p, closed: closed, verdict: v})
 	}
 	tcp := protocols()[0]
 	other := unreachable
 	if t.Block == Drop {
 		other = drop
 	}
-	if len(protos) == 0 { // every protocol, all ports
-		if t.Block == Reject {
-			add(&tcp, false, reset)
+	closed := []setKind{""}
+	if t.Scoped {
+		closed = []setKind{ports, dst4}
+		if source.kind.v6() {
+			closed[1] = dst6
 		}
-		add(nil, false, other)
+	}
+	if t.Scoped || len(protos) == 0 { // every protocol
+		for _, k := range closed {
+			if t.Block == Reject {
+				add(&tcp, k, reset)
+			}
+			add(nil, k, other)
+		}
 		return ops
 	}
 	paired := false // the rule for the port set is there
 	for _, p := range protos {
-		withPorts := t.Ports != nil && p.ports
+		closed, withPorts := setKind(""), t.Ports != nil && p.ports
+		if withPorts {
+			closed = ports
+		}
 		switch {
 		case p.number == tcp.number && t.Block == Reject:
-			add(&p, withPorts, reset)
+			add(&p, closed, reset)
 		case withPorts && !paired:
-			add(nil, true, other)
+			add(nil, closed, other)
 			paired = true
 		case !withPorts:
-			add(&p, false, other)
+			add(&p, "", other)
 		}
 	}
 	return ops
@@ -188,18 +230,4 @@ func (t Target) protos() ([]protocol, error) {
 		}
 	}
 	return found, nil
-}
-
-// portElems are the elements of the target's port set, and whether one is a range.
-func (t Target) portElems(protos []protocol) (elems []elem, span bool) {
-	merged := mergePorts(t.Ports)
-	span = slices.ContainsFunc(merged, func(r PortRange) bool { return r.First != r.Last })
-	for _, r := range merged {
-		for _, p := range protos {
-			if p.ports {
-				elems = append(elems, portElem(p, r, span))
-			}
-		}
-	}
-	return elems, span
 }

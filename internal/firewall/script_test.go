@@ -23,12 +23,20 @@ func example(t testing.TB) ([]firewall.Target, []firewall.Change) {
 		{Jail: "dns", Ports: ports(t, "53"), Protocols: []string{"udp"}, Block: firewall.Reject},
 		{Jail: "any", Ports: ports(t, "5060")},
 		{Jail: "ping", Ports: ports(t, "80"), Protocols: []string{"icmp", "tcp"}},
+		{Jail: "box", Scoped: true, Endpoints: []firewall.Endpoint{
+			endpoint(t, "tcp", "", "2222"), endpoint(t, "udp", "::", "6000:6010"), endpoint(t, "udp", "0.0.0.0", "6010:6012"),
+			endpoint(t, "tcp", "203.0.113.1", "22"), endpoint(t, "tcp", "::ffff:172.17.0.2", "8000:8010"), endpoint(t, "tcp", "2001:db8::1", "22"), endpoint(t, "tcp", "2001:db8::1", "443"),
+		}},
+		{Jail: "box-reject", Scoped: true, Endpoints: []firewall.Endpoint{endpoint(t, "tcp", "fd00:17::2", "22")}, Block: firewall.Reject},
+		{Jail: "box-down", Scoped: true},
 		{Jail: "a jail; drop table", Ports: ports(t, "443"), Protocols: []string{"udp", "tcp"}},
 	}
 	changes := []firewall.Change{
 		ban("sshd", 0, "203.0.113.66", "2001:db8::66", "198.51.100.0/24", "2001:db8:5::/48")[0],
 		ban("mail", 0, "203.0.113.1", "0.0.0.0/0", "255.0.0.0/8")[0],
 		ban("recidive", 0, "10.0.0.0/8", "10.1.2.0/24", "::/0")[0],
+		ban("box", 0, "203.0.113.66", "2001:db8:5::/48")[0],
+		ban("box-reject", 0, "10.0.0.0/8")[0],
 	}
 	return targets, changes
 }

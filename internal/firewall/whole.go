@@ -92,11 +92,11 @@ func ruleText(exprs []expr.Any) string {
 }
 
 // whole says whether the place has all its rules in the kernel, and no other, and its ports
-// are those of the target. The order of rules does not matter: each of them closes.
+// and endpoints are those of the target. The order of rules does not matter: each of them closes.
 func (n *NFT) whole(c *nftables.Conn, p *place) (bool, error) {
 	var want []string
 	for k := range p.sets {
-		if k == ports {
+		if k.closed() {
 			continue
 		}
 		for _, o := range p.target.rules(p.ref(k), p.protos) {
@@ -111,33 +111,19 @@ func (n *NFT) whole(c *nftables.Conn, p *place) (bool, error) {
 	}
 	slices.Sort(got)
 	slices.Sort(want)
-	if !slices.Equal(got, want) || !p.sets[ports] {
-		return slices.Equal(got, want), nil
+	if !slices.Equal(got, want) {
+		return false, nil
 	}
-	elems, span := p.target.portElems(p.protos)
-	set := p.ref(ports)
-	set.span = span
-	found, err := c.GetSetElements(set.set(n.table))
-	if err != nil {
-		return false, err
+	for _, closed := range p.closed(p.target, p.protos) {
+		found, err := c.GetSetElements(closed.set.set(n.table))
+		if err != nil {
+			return false, err
+		}
+		if !maps.Equal(keys(found), keys(flat(closed.elems))) {
+			return false, nil
+		}
 	}
-	return maps.Equal(keys(found), keys(flat(elems))), nil
-}
-
-func flat(elems []elem) []nftables.SetElement {
-	var all []nftables.SetElement
-	for _, e := range elems {
-		all = append(all, e.keys...)
-	}
-	return all
-}
-
-func keys(elems []nftables.SetElement) map[string]bool {
-	all := map[string]bool{}
-	for _, e := range elems {
-		all[fmt.Sprintf("%x-%x", e.Key, e.KeyEnd)] = true
-	}
-	return all
+	return true, nil
 }
 
 // miss notes a loss for the next Mend to tell.
