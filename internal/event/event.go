@@ -81,6 +81,7 @@ const (
 	Prolong             // an existing ban ends later
 	Lift                // the ban is over
 	Spare               // it would have been banned, but must not be; Reason says why
+	Hold                // too many bans: it has to wait; Reason says why, and is empty when that is over
 )
 
 // Decision is what a jail decided, with what led to it, so that "why" needs no look-up.

@@ -25,6 +25,9 @@ type List struct {
 	resolver *Resolver
 	now      func() time.Time // nil: time.Now
 
+	sort   sync.Once
+	sorted []netip.Addr // keys of addrs, once Touches needed them
+
 	mu    sync.Mutex
 	known map[netip.Addr]string // addresses of names, as of the last Refresh; nil: never
 }

@@ -79,3 +79,6 @@ func (bs *bans) list() []event.Ban {
 }
 
 func (bs *bans) size() int { return len(bs.byID) }
+
+// Standing is how many bans the kernel has to hold.
+func (j *Jail) Standing() int { return j.bans.size() }

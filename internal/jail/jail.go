@@ -9,6 +9,7 @@ package jail
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"gaol/internal/event"
@@ -45,11 +46,17 @@ type Options struct {
 	BanTime    time.Duration // negative: for ever
 	MaxMatches int           // log lines kept per id; 0: none
 	Increment  *Increment    // nil: every ban lasts BanTime
+	Width      Width         // how wide an offender is
+	BanRate    int           // bans of a minute at most, of those that are not by hand; 0: no limit
+	BanLimit   int           // bans at a time at most, likewise
 
 	// Spared says whom automatic bans pass over (ignoreip, ignoreself), and why. May be nil.
 	Spared func(id string, kind event.IDKind) (why string, spared bool)
 	// Protected says who is never banned, not by hand either (the floor), and why. May be nil.
 	Protected func(id string, kind event.IDKind) (why string, protected bool)
+	// Shields says whether a prefix holds an address that Spared would pass over: it must not be
+	// banned as a whole then. May be nil.
+	Shields func(p netip.Prefix) (why string, shielded bool)
 }
 
 // Jail is the state of one jail. Its methods are not for concurrent use.
@@ -59,6 +66,7 @@ type Jail struct {
 	spared      tallies // what ids that Spared or Protected name would have on their account
 	bans        bans
 	told        limiter
+	valve       valve
 	purged      time.Time // last purge
 	totalFailed uint64
 	totalBanned uint64
@@ -94,6 +102,7 @@ func (j *Jail) Fail(f event.Failure, now time.Time) []event.Decision {
 		return j.failSpared(f, why, now)
 	}
 	j.totalFailed++
+	f, prefix, shield := j.widen(f)
 	t := j.tallies.add(f, j.o)
 	if t.Count < j.o.MaxRetry {
 		t = j.tallies.weigh(f.ID, j.o.Increment.extra(f.ID, f.Time, j.o.MaxRetry))
@@ -101,8 +110,16 @@ func (j *Jail) Fail(f event.Failure, now time.Time) []event.Decision {
 	if t.Count < j.o.MaxRetry {
 		return nil
 	}
+	b := banOf(j.o, t)
+	if why := j.held(f.ID, now); why != "" {
+		return j.hold(b, why, now)
+	}
 	j.tallies.remove(f.ID)
-	return j.judge(banOf(j.o, t), now)
+	var ds []event.Decision
+	if prefix != "" {
+		ds = j.spare(event.Ban{Jail: j.o.Name, ID: prefix, Kind: event.Network}, shield+"; "+f.ID+" is banned alone", now)
+	}
+	return append(ds, j.judge(b, now)...)
 }
 
 // failSpared counts a failure of an id that must not be banned, so that a Spare is returned
@@ -153,7 +170,7 @@ func (j *Jail) Unban(id string, _ time.Time, reason string) []event.Decision {
 func (j *Jail) Tick(now time.Time) []event.Decision {
 	j.purge(now)
 	j.told.prune(now)
-	var ds []event.Decision
+	ds := j.release(now)
 	for {
 		end, id, ok := j.bans.first()
 		if !ok || !now.After(end) {
@@ -178,6 +195,9 @@ func (j *Jail) Next() (time.Time, bool) {
 		if !ok || due.Before(at) {
 			at, ok = due, true
 		}
+	}
+	if due, holds := j.valve.releaseAt(); holds && (!ok || due.Before(at)) {
+		at, ok = due, true
 	}
 	return at, ok
 }
@@ -239,6 +259,9 @@ func (j *Jail) judge(b event.Ban, now time.Time) []event.Decision {
 	b = j.o.Increment.lengthen(b, j.o.BanTime)
 	j.bans.put(b)
 	j.totalBanned++
+	if !b.Manual {
+		j.passed(now)
+	}
 	return append(ds, event.Decision{Kind: event.Impose, Ban: b, Reason: b.Reason})
 }
 

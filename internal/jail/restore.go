@@ -37,6 +37,8 @@ func (j *Jail) restoreBan(b event.Ban, now time.Time) []event.Decision {
 	if why == "" {
 		if reason, exempt := j.exempt(b.ID, b.IP, b.Kind, b.Manual); exempt {
 			why = reason
+		} else if widened(b) {
+			why, _ = j.shielded(b.ID)
 		}
 	}
 	if why != "" {
