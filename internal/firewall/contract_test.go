@@ -13,10 +13,11 @@ import (
 )
 
 // both runs a test against the kernel and against its twin: what other rooms learn from
-// Memory must hold for NFT.
+// Memory must hold for NFT and for IPTables.
 func both(t *testing.T, test func(t *testing.T, fw firewall.Backend)) {
 	t.Helper()
 	t.Run("nft", func(t *testing.T) { test(t, open(t, netlab.New(t).Host)) })
+	t.Run("iptables", func(t *testing.T) { test(t, openIPTables(t, netlab.New(t).Host, tables()[0])) })
 	t.Run("memory", func(t *testing.T) { test(t, firewall.NewMemory()) })
 }
 
@@ -121,10 +122,11 @@ func TestTwinsAgreeOnRandomNetworks(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	lab := netlab.New(t)
 	nft, memory := open(t, lab.Host), firewall.NewMemory()
-	for _, fw := range []firewall.Backend{nft, memory} {
+	iptables := openIPTables(t, lab.Host, tables()[0]) // beside nft, without a word to each other
+	for _, fw := range []firewall.Backend{nft, iptables, memory} {
 		ok(t, fw.Ensure([]firewall.Target{{Jail: "j"}}))
 	}
-	for range 120 {
+	for i := range 120 {
 		c := firewall.Change{Jail: "j"}
 		for range 1 + r.IntN(3) {
 			id := fmt.Sprintf("255.255.255.%d/%d", r.IntN(256), 26+r.IntN(7))
@@ -140,14 +142,19 @@ func TestTwinsAgreeOnRandomNetworks(t *testing.T) {
 		}
 		ok(t, nft.Apply([]firewall.Change{c}))
 		ok(t, memory.Apply([]firewall.Change{c}))
+		ok(t, iptables.Apply([]firewall.Change{c}))
 		want := list(t, memory)
 		sameBans(t, list(t, nft), want)
+		sameBans(t, list(t, iptables), want)
 		if t.Failed() {
 			t.Fatalf("after %v", c)
 		}
 		stranger := open(t, lab.Host)
 		sameGround(t, list(t, stranger)["j"], want["j"])
 		ok(t, stranger.Close())
+		if i%20 == 0 {
+			sameBans(t, list(t, openIPTables(t, lab.Host, tables()[0])), want)
+		}
 	}
 }
 
