@@ -1,9 +1,14 @@
 package firewall
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ipState is what the kernel holds of ours.
@@ -81,6 +86,34 @@ func (s *ipState) names() map[string]string {
 	}
 	return names
 }
+
+// Watch tells each change of the table our rules are in that was not made through n, as NFT's
+// does, where the kernel tells it: of iptables' nft kind. Of the legacy kind and of ipset it
+// tells nothing, only a look finds what was done to them; then Watch only waits for ctx.
+func (n *IPTables) Watch(ctx context.Context, tell func(what string)) error {
+	if n.v.kind != "nft" {
+		tell("the watch began") // what was before it is for a look at everything
+		<-ctx.Done()
+		return nil
+	}
+	var ns *os.File
+	if n.tools.ns != "" {
+		var err error
+		if ns, err = os.Open(n.tools.ns); err != nil {
+			return fmt.Errorf("open network namespace: %w", err)
+		}
+		defer ns.Close()
+	}
+	t := transcript{families: []byte{unix.NFPROTO_IPV4, unix.NFPROTO_IPV6}, table: n.table, own: &n.tools.own, tell: tell}
+	if err := t.watch(ctx, ns); err != nil {
+		return fmt.Errorf("watch table %s: %w", n.table, err)
+	}
+	return nil
+}
+
+// LookEvery is how often to compare everything, whatever Watch tells: no loss of a set is told,
+// and none at all of legacy rules.
+func (n *IPTables) LookEvery() time.Duration { return 10 * time.Second }
 
 // Hits returns how many packets each jail's rules have caught since they were laid.
 func (n *IPTables) Hits() (map[string]uint64, error) {

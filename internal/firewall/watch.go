@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -24,14 +25,23 @@ const watchBuffer = 2 << 20
 // then have been anything. An element whose timeout has run out is not told: the kernel says
 // nothing about it (tested).
 func (n *NFT) Watch(ctx context.Context, tell func(what string)) error {
+	t := transcript{families: []byte{unix.NFPROTO_INET}, table: n.table.Name, own: &n.link.own, tell: tell}
+	if err := t.watch(ctx, n.link.ns); err != nil {
+		return fmt.Errorf("watch table inet %s: %w", n.table.Name, err)
+	}
+	return nil
+}
+
+// watch is Watch for the tables of a transcript, in the namespace ns or our own.
+func (t *transcript) watch(ctx context.Context, ns *os.File) error {
 	first := "the watch began"
 	for {
-		err := n.follow(ctx, first, tell)
+		err := t.follow(ctx, ns, first)
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case !errors.Is(err, unix.ENOBUFS):
-			return fmt.Errorf("watch table inet %s: %w", n.table.Name, err)
+			return err
 		}
 		// Until it is read empty such a socket loses more without a word: a new one is opened,
 		// and what happened before that is for a look at everything.
@@ -39,11 +49,11 @@ func (n *NFT) Watch(ctx context.Context, tell func(what string)) error {
 	}
 }
 
-// follow is Watch on one socket. first is told as soon as it listens.
-func (n *NFT) follow(ctx context.Context, first string, tell func(what string)) error {
+// follow is watch on one socket. first is told as soon as it listens.
+func (t *transcript) follow(ctx context.Context, ns *os.File, first string) error {
 	config := &netlink.Config{}
-	if n.link.ns != nil {
-		config.NetNS = int(n.link.ns.Fd())
+	if ns != nil {
+		config.NetNS = int(ns.Fd())
 	}
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, config)
 	if err != nil {
@@ -54,8 +64,8 @@ func (n *NFT) follow(ctx context.Context, first string, tell func(what string)) 
 	if err := errors.Join(conn.SetReadBuffer(watchBuffer), conn.JoinGroup(unix.NFNLGRP_NFTABLES)); err != nil {
 		return err
 	}
-	tell(first)
-	t := transcript{table: n.table.Name, own: &n.link.own, tell: tell}
+	t.changes = nil
+	t.tell(first)
 	for {
 		messages, err := conn.Receive()
 		if err != nil {
@@ -91,11 +101,12 @@ func (o *ownPorts) has(port uint32) bool {
 // transcript gathers the changes of a transaction. The kernel tells them in their order and
 // ends with the new generation of the ruleset, which names the process.
 type transcript struct {
-	table   string
-	own     *ownPorts
-	tell    func(string)
-	changes []string // kinds, in their order, without repetition
-	counts  map[string]int
+	families []byte
+	table    string
+	own      *ownPorts
+	tell     func(string)
+	changes  []string // kinds, in their order, without repetition
+	counts   map[string]int
 }
 
 func (t *transcript) read(m netlink.Message) {
@@ -123,7 +134,7 @@ func (t *transcript) read(m netlink.Message) {
 // (linux/netfilter/nf_tables.h).
 func (t *transcript) ours(data []byte) bool {
 	const tableName = 1
-	if len(data) < 4 || data[0] != unix.NFPROTO_INET {
+	if len(data) < 4 || !slices.Contains(t.families, data[0]) {
 		return false
 	}
 	attrs, err := netlink.NewAttributeDecoder(data[4:])
