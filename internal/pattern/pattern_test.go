@@ -66,3 +66,31 @@ func TestOversized(t *testing.T) {
 		t.Errorf("%v: bounded %v, %d instructions", err, re.Bounded(), len(re.prog.ins))
 	}
 }
+
+// As re.compile(expr).search(text, pos) of Python 3.11 answers.
+func TestSearchFrom(t *testing.T) {
+	for _, c := range []struct {
+		expr, text string
+		from       int
+		want       []int32
+	}{
+		{"b", "bab", 1, []int32{2, 3}},
+		{"b", "bab", 3, nil},
+		{"^b", "ab", 1, nil},
+		{"(?:^|a)?b", "ab", 1, []int32{1, 2}},
+		{"(?m)^b", "a\nb", 1, []int32{2, 3}},
+		{`\bb`, "ab b", 1, []int32{3, 4}},
+		{"(?<=a)b", "ab", 1, []int32{1, 2}},
+		{"", "ab", 2, []int32{2, 2}},
+	} {
+		re, err := Compile(c.expr, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mem Memory
+		got, err := re.SearchFrom(&mem, c.text, c.from)
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%s in %q from %d: %v %v, want %v", c.expr, c.text, c.from, got, err, c.want)
+		}
+	}
+}

@@ -10,13 +10,19 @@ import (
 // again. nil: no match. The error is ErrBudget or nil. The text should be valid UTF-8
 // (DecodeUTF8 makes it so); a wrong byte counts as one U+FFFD.
 func (re *Regexp) Search(mem *Memory, text string) (spans []int32, err error) {
+	return re.SearchFrom(mem, text, 0)
+}
+
+// SearchFrom is Search for a match that does not start before the byte from, like re.search with
+// pos: look-behinds and \b see what stands before, and ^ stays the text's start.
+func (re *Regexp) SearchFrom(mem *Memory, text string, from int) (spans []int32, err error) {
 	p := re.prog
 	mem.Steps = 0
-	if p.anchored && !p.first.at(text, 0) || re.lacksLiteral(text) {
+	if p.anchored && (from > 0 || !p.first.at(text, 0)) || re.lacksLiteral(text) {
 		return nil, nil
 	}
 	mem.reset(p, text)
-	ok, err := mem.searchFrom()
+	ok, err := mem.searchFrom(from)
 	mem.rest()
 	if !ok {
 		return nil, err
@@ -41,8 +47,8 @@ func (re *Regexp) lacksLiteral(text string) bool {
 
 // searchFrom tries one start after the other. What the memo knows from earlier starts holds
 // for later ones.
-func (m *Memory) searchFrom() (bool, error) {
-	for start := 0; start <= len(m.text); {
+func (m *Memory) searchFrom(start int) (bool, error) {
+	for start <= len(m.text) {
 		start = m.candidate(start)
 		if start < 0 {
 			return false, nil
