@@ -18,18 +18,22 @@ func (a *Action) Start(ctx context.Context) error {
 	if a.onDemand {
 		return nil
 	}
-	families := []string{""}
-	if a.conditional() {
-		families = []string{inet4, inet6}
-		if a.opts.NoIPv6 {
-			families = families[:1]
-		}
-	}
 	var errs []error
-	for _, fam := range families {
+	for _, fam := range a.families() {
 		errs = append(errs, a.ensureStarted(ctx, fam))
 	}
 	return errors.Join(errs...)
+}
+
+// families are those that the action is started for.
+func (a *Action) families() []string {
+	switch {
+	case !a.conditional():
+		return []string{""}
+	case a.opts.NoIPv6:
+		return []string{inet4}
+	}
+	return []string{inet4, inet6}
 }
 
 // Ban runs actionban, starting the family before its first one. When it fails, the action is

@@ -12,8 +12,8 @@ import (
 // smtp is fail2ban's only Python action; gaol has a native twin of it.
 const smtp = "smtp.py"
 
-// smtpParams are the parameters of smtp.py (§7), as its constructor takes them.
-func smtpParams() []string {
+// SMTPParams are the parameters of smtp.py (§7), as its constructor takes them.
+func SMTPParams() []string {
 	return []string{"host", "ssl", "user", "password", "sendername", "sender", "dest", "matches"}
 }
 
@@ -27,9 +27,9 @@ func (l *loader) python(j *Jail, s *spec, a *Action) {
 		return
 	}
 	for _, key := range s.keys {
-		if key != "name" && key != "actname" && !slices.Contains(smtpParams(), key) {
+		if key != "name" && key != "actname" && !slices.Contains(SMTPParams(), key) {
 			l.r.note(&Problem{Pos: s.pos, Jail: j.Name, Msg: "action smtp.py has no parameter " + strconv.Quote(key) + "; the jail runs without the action",
-				Hint: "it knows " + strings.Join(smtpParams(), ", ")})
+				Hint: "it knows " + strings.Join(SMTPParams(), ", ")})
 			return
 		}
 	}

@@ -101,6 +101,9 @@ func (c *Fail2banConn) read() ([]byte, error) {
 
 // Text is str() of the exception in Python.
 func (e Exception) Text() string {
+	if text, ok := e.jsonText(); ok {
+		return text
+	}
 	switch {
 	case strings.HasSuffix(e.Class, "KeyError") && len(e.Args) == 1:
 		return Repr(e.Args[0])
@@ -114,8 +117,27 @@ func (e Exception) Text() string {
 	return Repr(Tuple(e.Args))
 }
 
+// jsonText is the text of Python's JSONDecodeError, which is sent as message, document and place.
+func (e Exception) jsonText() (string, bool) {
+	if !strings.HasSuffix(e.Class, ".JSONDecodeError") || len(e.Args) != 3 {
+		return "", false
+	}
+	doc, okDoc := e.Args[1].(string)
+	at, okAt := e.Args[2].(int64)
+	runes := []rune(doc)
+	if !okDoc || !okAt || at < 0 || at > int64(len(runes)) {
+		return "", false
+	}
+	before := string(runes[:at])
+	column := len([]rune(before[strings.LastIndexByte(before, '\n')+1:])) + 1
+	return fmt.Sprintf("%s: line %d column %d (char %d)", Str(e.Args[0]), strings.Count(before, "\n")+1, column, at), true
+}
+
 // Shown is repr() of the exception's args.
 func (e Exception) Shown() string {
+	if text, ok := e.jsonText(); ok {
+		return Repr(Tuple{text})
+	}
 	if len(e.Args) == 3 && strings.HasSuffix(e.Class, "Error") {
 		return Repr(Tuple(e.Args[:2])) // Python keeps an OSError's file name elsewhere
 	}

@@ -61,6 +61,11 @@ func (e *engine) set(ctx context.Context, c control.Set) (any, error) {
 	if err := ch.check(c.Args); err != nil {
 		return nil, err
 	}
+	if c.Key == "action" {
+		if w, a := e.methodOf(c); a != nil {
+			return e.callMethod(ctx, w, a, c.Args)
+		}
+	}
 	e.reloading.Lock()
 	defer e.reloading.Unlock()
 	w := e.find(c.Jail)

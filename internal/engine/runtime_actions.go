@@ -1,10 +1,15 @@
 package engine
 
 import (
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"gaol/internal/action"
 	"gaol/internal/config"
 	"gaol/internal/control"
 )
@@ -16,6 +21,40 @@ var (
 	actionMethods = [...]string{"ban", "clearAllParams", "consistencyCheck", "escapeTag", "executeCmd", "flush", "invalidateBanEpoch",
 		"prolong", "reban", "reload", "replaceDynamicTags", "replaceTag", "start", "stop", "unban"}
 )
+
+// The same of the twin of smtp.py.
+var (
+	mailProperties = [...]string{"fromaddr", "fromname", "host", "matches", "message_values", "norestored", "password", "toaddr", "user"}
+	mailMethods    = [...]string{"ban", "reban", "start", "stop", "unban"}
+)
+
+func methodsOf(a *config.Action) []string {
+	if a.Python {
+		return mailMethods[:]
+	}
+	return actionMethods[:]
+}
+
+// mailParam is the parameter of smtp.py that a property was made of, and what it is by default.
+func mailParam(name string) (param string, otherwise any) {
+	switch name {
+	case "toaddr":
+		return "dest", "root"
+	case "fromaddr":
+		return "sender", "fail2ban"
+	case "fromname":
+		return "sendername", "Fail2Ban"
+	case "host":
+		return name, "localhost"
+	case "norestored":
+		return name, 1
+	case "user", "password", "matches":
+		return name, nil
+	}
+	return name, errNoSuch
+}
+
+var errNoSuch = errors.New("no such property")
 
 // actionSetting is what `get JAIL actions`, actionproperties, actionmethods and action ask for.
 func (w *worker) actionSetting(key string, args []string) (any, error) {
@@ -31,8 +70,11 @@ func (w *worker) actionSetting(key string, args []string) (any, error) {
 	}
 	switch key {
 	case "actionmethods":
-		return append([]string{}, actionMethods[:]...), nil
+		return slices.Clone(methodsOf(a)), nil
 	case "actionproperties":
+		if a.Python {
+			return slices.Clone(mailProperties[:]), nil
+		}
 		all := append([]string{}, actionProperties[:]...)
 		for k := range a.Props {
 			all = append(all, k)
@@ -47,8 +89,13 @@ func (w *worker) actionSetting(key string, args []string) (any, error) {
 }
 
 func property(a *config.Action, name string) (any, error) {
+	if a.Python {
+		return mailProperty(a, name)
+	}
 	v, set := a.Props[name]
 	switch {
+	case name == "banEpoch":
+		return 0, nil
 	case name == "timeout":
 		s := 60.0
 		if set {
@@ -65,6 +112,17 @@ func property(a *config.Action, name string) (any, error) {
 		return "", nil
 	}
 	return nil, invalid("AttributeError", "'CommandAction' object has no attribute "+pyRepr(name))
+}
+
+func mailProperty(a *config.Action, name string) (any, error) {
+	param, otherwise := mailParam(name)
+	if v, set := a.Props[param]; set {
+		return v.Text(), nil
+	}
+	if otherwise == errNoSuch {
+		return nil, invalid("AttributeError", "'SMTPAction' object has no attribute "+pyRepr(name))
+	}
+	return otherwise, nil
 }
 
 func actionOf(j *config.Jail, name string) (*config.Action, error) {
@@ -93,13 +151,49 @@ func actionChange(key string) *change {
 }
 
 func addAction(j *config.Jail, args []string) error {
-	if len(args) > 1 && args[1] != "" {
-		return &control.Error{Fault: control.Refused, Msg: "gaol runs no Python actions; give the action commands instead"}
-	}
+	a := config.Action{Name: args[0], File: args[0], Props: map[string]config.Value{}, Pos: config.Pos{File: "fail2ban-client"}}
 	if _, err := actionOf(j, args[0]); err == nil {
 		return invalid("ValueError", "Action "+args[0]+" already exists")
 	}
-	j.Actions = append(j.Actions, config.Action{Name: args[0], File: args[0], Props: map[string]config.Value{}})
+	if len(args) > 1 && args[1] != "" {
+		if err := pythonAction(&a, args[1], args[2:]); err != nil {
+			return err
+		}
+	}
+	j.Actions = append(j.Actions, a)
+	return nil
+}
+
+// pythonAction makes an action of a Python file and its parameters: of smtp.py its twin.
+func pythonAction(a *config.Action, path string, params []string) error {
+	if filepath.Base(path) != action.SMTPFile {
+		if !exists(path) {
+			return invalid("FileNotFoundError", path)
+		}
+		return &control.Error{Fault: control.Refused, Msg: "action " + a.Name + ": " + path + " is a Python program, which gaol does not run",
+			Hint: "use an action.d/*.conf action that does the same, or give this one commands: set JAIL addaction " + a.Name +
+				", then set JAIL action " + a.Name + " actionban COMMAND"}
+	}
+	if len(params) == 0 {
+		return missingWord()
+	}
+	v, err := pythonJSON(params[0])
+	if err != nil {
+		return err
+	}
+	object, ok := v.(map[string]any)
+	if !ok {
+		return invalid("TypeError", "smtp.Action() argument after ** must be a mapping, not "+pyType(v))
+	}
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		if !slices.Contains(config.SMTPParams(), key) {
+			return invalid("TypeError", "SMTPAction.__init__() got an unexpected keyword argument "+pyRepr(key))
+		}
+		if object[key] != nil {
+			a.Props[key] = valueOf(fmt.Sprint(object[key]))
+		}
+	}
+	a.File, a.Python = action.SMTPFile, true
 	return nil
 }
 
@@ -108,14 +202,13 @@ func setProperty(j *config.Jail, args []string) error {
 	if err != nil {
 		return err
 	}
-	if slices.Contains(actionMethods[:], args[1]) {
-		return &control.Error{Fault: control.Refused, Msg: "gaol calls no methods of actions by hand",
-			Hint: "use banip and unbanip"}
-	}
 	if len(args) < 3 {
 		return missingWord()
 	}
-	value := args[2]
+	name, value := args[1], args[2]
+	if a.Python {
+		name, _ = mailParam(name)
+	}
 	if args[1] == "timeout" {
 		d, err := span(value)
 		if err != nil {
@@ -127,7 +220,7 @@ func setProperty(j *config.Jail, args []string) error {
 	for k, v := range a.Props {
 		props[k] = v
 	}
-	props[args[1]] = valueOf(value)
+	props[name] = valueOf(value)
 	a.Props = props
 	return nil
 }
