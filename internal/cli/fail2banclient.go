@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -191,13 +193,28 @@ func (c *fail2banClient) logf(level, msg string) {
 // dump prints the commands that a server is started with (-d).
 func (c *fail2banClient) dump(conf *config.Config, problems []config.Problem) int {
 	for _, cmd := range config.Dump(conf) {
-		fmt.Fprintln(c.out, control.Repr([]any(cmd)))
+		fmt.Fprintln(c.out, control.Repr(request(cmd)))
 	}
 	if !c.report(problems) && len(conf.Jails) > 0 && !sound(conf) {
 		c.logf("ERROR", "Init of command line failed")
 		return failed
 	}
 	return 0
+}
+
+// request is a command as it is sent.
+func request(cmd config.Command) []any {
+	list := slices.Clone([]any(cmd))
+	for i, v := range list {
+		if numbers, ok := v.(config.Numbers); ok {
+			d := control.Dict{}
+			for _, key := range slices.Sorted(maps.Keys(numbers)) {
+				d = append(d, control.Pair{Key: key, Value: numbers[key]})
+			}
+			list[i] = d
+		}
+	}
+	return list
 }
 
 // sound says whether a jail can run.

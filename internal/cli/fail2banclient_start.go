@@ -183,7 +183,7 @@ func (c *fail2banClient) reload(conf *config.Config, problems []config.Problem, 
 	stream := []any{}
 	for _, cmd := range config.Dump(conf) {
 		if jail == "--all" || len(cmd) > 1 && cmd[1] == jail {
-			stream = append(stream, []any(cmd))
+			stream = append(stream, request(cmd))
 		}
 	}
 	return c.send([]any{"reload", jail, opts, stream}, []string{"reload"})

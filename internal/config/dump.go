@@ -8,8 +8,11 @@ import (
 )
 
 // Command is one line of fail2ban's start-up stream, such as set sshd maxretry 5 (§5.3, -d).
-// Its members are strings, ints, bools and lists of these.
+// Its members are strings, ints, bools, lists of these, and Numbers.
 type Command []any
+
+// Numbers are the options of set thread, the one command that takes a dict.
+type Numbers map[string]int
 
 // Dump compiles the configuration into the commands that fail2ban-client -d prints, in its
 // order. Globs of logpath are evaluated, as fail2ban does when it reads them.
@@ -30,6 +33,9 @@ func Dump(c *Config) []Command {
 
 func dumpGlobal(g Global) []Command {
 	var out []Command
+	if g.StackSize != nil {
+		out = append(out, Command{"set", "thread", Numbers{"stacksize": *g.StackSize}})
+	}
 	for _, d := range [][2]string{{"syslogsocket", "auto"}, {"loglevel", "INFO"}, {"logtarget", "/var/log/fail2ban.log"}, {"allowipv6", "auto"},
 		{"dbfile", "/var/lib/fail2ban/fail2ban.sqlite3"}, {"dbmaxmatches", ""}, {"dbpurgeage", "1d"}} {
 		key, value := d[0], d[1]

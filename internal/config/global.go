@@ -18,6 +18,7 @@ type Global struct {
 	DBFile       string // fail2ban's database, read for import only
 	DBMaxMatches int
 	DBPurgeAge   time.Duration
+	StackSize    *int // KiB, of [Thread]: shown to who asks, without effect; nil: not set
 
 	Own     Own
 	Options map[string]Value // fail2ban.conf's options that are set, interpolated

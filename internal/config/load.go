@@ -80,6 +80,7 @@ func Load(opts LoadOptions) (*Config, []Problem) {
 		}
 	}
 	c.Global = l.global()
+	c.Global.StackSize = l.stackSize()
 	l.r.onFile = dropComments
 	d, err := l.r.load("jail")
 	l.r.onFile = nil

@@ -89,6 +89,9 @@ func (l *legacy) do(ctx context.Context, list []any) (any, error) {
 	case "get":
 		return l.get(ctx, args)
 	case "set":
+		if len(list) == 3 && list[1] == "thread" {
+			return l.setThread(ctx, list[2])
+		}
 		return l.set(ctx, args)
 	case "multi-set":
 		return l.multiSet(ctx, list[1:])

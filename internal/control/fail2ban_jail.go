@@ -68,6 +68,36 @@ func (l *legacy) set(ctx context.Context, args []string) (any, error) {
 	return legacyValue(r.Value), err
 }
 
+// setThread is `set thread {"stacksize": N}`, which only configuration readers send: on a command
+// line there are no dicts.
+func (l *legacy) setThread(ctx context.Context, v any) (any, error) {
+	options, ok := v.(Dict)
+	if !ok {
+		return nil, exception("AttributeError", "'"+pythonType(v)+"' object has no attribute 'items'")
+	}
+	var args []string
+	for _, p := range options {
+		args = append(args, wordOf(p.Key), wordOf(p.Value))
+	}
+	if len(args) == 0 {
+		return nil, nil
+	}
+	r, err := l.daemon.Do(ctx, Set{Key: "thread", Args: args})
+	return r.Value, err
+}
+
+func pythonType(v any) string {
+	switch v.(type) {
+	case string:
+		return "str"
+	case nil:
+		return "NoneType"
+	case []any:
+		return "list"
+	}
+	return "int"
+}
+
 // multiSet is `multi-set JAIL KEY [VALUE, ...]`, which only configuration readers send.
 func (l *legacy) multiSet(ctx context.Context, list []any) (any, error) {
 	if len(list) < 3 {

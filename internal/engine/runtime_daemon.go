@@ -43,7 +43,11 @@ func (e *engine) daemonSetting(key string) (any, error) {
 	case "allowipv6":
 		return g.AllowIPv6, nil
 	case "thread":
-		return control.Dict{{Key: "stacksize", Value: 0}}, nil
+		n := 0
+		if g.StackSize != nil {
+			n = *g.StackSize
+		}
+		return control.Dict{{Key: "stacksize", Value: n}}, nil
 	case "jails": // in the order of the configuration
 		names := []string{}
 		for _, j := range jails {
@@ -86,9 +90,25 @@ func (e *engine) setDaemon(key string, args []string) (any, error) {
 	case "allowipv6":
 		return value, e.setGlobal(func(g *config.Global) { g.AllowIPv6 = value })
 	case "thread":
-		return nil, nil // goroutines have no such stacks
+		return e.setStackSize(args)
 	}
 	return nil, missingWord()
+}
+
+// setStackSize keeps the number for those who ask. It has no effect: stacks of goroutines grow
+// by themselves.
+func (e *engine) setStackSize(args []string) (any, error) {
+	if len(args) != 2 || args[0] != "stacksize" {
+		return nil, invalid("KeyError", "unknown option "+pyRepr(args[0]))
+	}
+	n, err := number(args[1])
+	if err != nil {
+		return nil, err
+	}
+	if n != 0 && n < 32 {
+		return nil, invalid("ValueError", fmt.Sprintf("size not valid: %d bytes", n<<10))
+	}
+	return nil, e.setGlobal(func(g *config.Global) { g.StackSize = &n })
 }
 
 func (e *engine) setGlobal(change func(*config.Global)) error {

@@ -127,7 +127,7 @@ func or(a, b string) string {
 func differences() map[string]string {
 	client, options := "fail2ban-client, commands: ", "fail2ban-client and fail2ban-server, options: "
 	return map[string]string{
-		"fail2ban.conf: stacksize":                                        "not needed: stacks grow by themselves",
+		"fail2ban.conf: stacksize":                                        "taken and shown, without effect: Go's stacks grow by themselves",
 		"fail2ban.conf: syslogsocket":                                     "taken and shown; `SYSLOG` is standard output, which systemd keeps",
 		"fail2ban.conf: logtarget":                                        "heeded by the service and by fail2ban-server and fail2ban-client; `gaol run` by hand logs to standard output",
 		"fail2ban.conf: dbfile":                                           "read at the first start, never written; gaol keeps [its own](state.md)",
@@ -146,9 +146,9 @@ func differences() map[string]string {
 		client + "set <JAIL> usedns <VALUE>":                              "counts for all regexes at once",
 		client + "set <JAIL> attempt <IP> [<failure1> ... <failureN>]":    "who is in ignoreip is not counted, as in 1.1",
 		client + "set <JAIL> banip <IP> ... <IP>":                         "own addresses and gateways are refused",
-		client + "set <JAIL> addaction <ACT>[ <PYTHONFILE> <JSONKWARGS>]": "without a Python file",
+		client + "set <JAIL> addaction <ACT>[ <PYTHONFILE> <JSONKWARGS>]": "of Python files only `smtp.py`, by its twin",
 		client + "set <JAIL> action <ACT> <PROPERTY> <VALUE>":             "the action is stopped and started anew with all bans",
-		client + "set <JAIL> action <ACT> <METHOD>[ <JSONKWARGS>]":        "refused: use banip and unbanip",
+		client + "set <JAIL> action <ACT> <METHOD>[ <JSONKWARGS>]":        "of `banaction = gaol` they are the jail's; fail2ban's inner ones are refused ([0040](decisions/0040-deviations.md))",
 		client + "add <JAIL> <BACKEND>":                                   "a jail that runs already is told so, as in 1.1",
 		options + "--syslogsocket auto|<FILE>":                            "taken; the log does not go there",
 		options + "-v":                                                    "taken; there is no such log",

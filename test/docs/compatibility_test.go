@@ -146,7 +146,7 @@ func values() map[string][2]string {
 		"ignoreip": {"192.0.2.1", "192.0.2.2"}, "ignorecache": {`key="<ip>"`, `key="<ip4>"`}, "protocol": {"tcp", "udp"}, "port": {"22", "23"},
 		"ignoreself": {"false", "true"}, "skip_if_nologs": {"false", "true"}, "systemd_if_nologs": {"false", "true"},
 		"bantime.increment": {"false", "true"}, "bantime.overalljails": {"false", "true"}, "bantime.multipliers": {"1 2", "1 3"},
-		"bantime.formula": {"ban.Time * 2", "ban.Time * 3"}, "allowipv6": {"yes", "no"}, "mta": {"sendmail", "mail"}, "loglevel": {"INFO", "DEBUG"},
+		"bantime.formula": {"ban.Time * 2", "ban.Time * 3"}, "allowipv6": {"yes", "no"}, "mta": {"sendmail", "mail"}, "stacksize": {"0", "64"}, "loglevel": {"INFO", "DEBUG"},
 	}
 }
 
@@ -221,7 +221,11 @@ func globalIsRead(t *testing.T) func(string) bool {
 	return func(key string) bool {
 		var got [2]config.Global
 		for i, value := range pair(key) {
-			got[i] = loaded(t, dir, "fail2ban.d/zz.local", "[Definition]\n"+key+" = "+value+"\n").Global
+			section := "Definition"
+			if key == "stacksize" {
+				section = "Thread"
+			}
+			got[i] = loaded(t, dir, "fail2ban.d/zz.local", "["+section+"]\n"+key+" = "+value+"\n").Global
 			got[i].Options = nil
 		}
 		return !reflect.DeepEqual(got[0], got[1])
