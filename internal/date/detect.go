@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"gaol/internal/pattern"
 )
@@ -33,12 +34,11 @@ type entry struct {
 
 func (e *entry) rank() float64 { return float64(e.hits) * e.weight / float64(max(e.distance, 1)) }
 
-// found is one match of a template.
+// found is one match of a template. Its place is counted in characters, as fail2ban counts.
 type found struct {
 	at         int // index of the template in the list
 	start, end int // of the whole match
-	offset     int // where the searched text starts in the line
-	length     int
+	from, to   int // bytes of the line that were searched
 }
 
 // Detector finds timestamps in the lines of one source and learns which template they are in
@@ -52,16 +52,16 @@ type Detector struct {
 	searched found   // what spans belong to
 	spans    []int32 // of the last search that matched
 
-	last          int // index of the template that was used last; -1: none
-	start, end    int // of its match
-	before, after int // the bytes around it; -1: the line's ends
+	last          int  // index of the template that was used last; -1: none
+	start, end    int  // of its match, in characters
+	before, after rune // the characters around it; -1: the line's ends
 
 	calendar calendar
 }
 
 // NewDetector starts one without memory.
 func NewDetector(t *Templates) *Detector {
-	d := &Detector{zone: t.zone, last: -1, list: make([]entry, len(t.list))}
+	d := &Detector{zone: t.zone, last: -1, start: 1, list: make([]entry, len(t.list))}
 	for i := range t.list {
 		d.list[i] = entry{template: t.list[i], distance: math.MaxInt32}
 	}
@@ -96,16 +96,14 @@ func (d *Detector) Find(text string, now time.Time) (s Stamp, matched bool) {
 		return Stamp{}, false
 	}
 	t := d.list[m.at].template
-	part := text[m.offset : m.offset+m.length]
 	if m != d.searched {
 		// Another template was tried after the one that is taken.
-		if _, ok := d.search(m.at, text, m.offset, m.offset+m.length); !ok {
+		if _, ok := d.search(m.at, text, m.from, m.to); !ok {
 			return Stamp{}, false
 		}
 	}
-	spans := d.spans
-	d.fields = t.read(part, spans)
-	start, end := m.offset+int(spans[2*t.cut]), m.offset+int(spans[2*t.cut+1])
+	d.fields = t.read(text, d.spans)
+	start, end := int(d.spans[2*t.cut]), int(d.spans[2*t.cut+1])
 	d.use(m, text, now)
 	return d.stamp(t, start, end, now), true
 }
@@ -118,29 +116,42 @@ func (d *Detector) stamp(t *template, start, end int, now time.Time) Stamp {
 	return s
 }
 
-// search runs one template over a part of the line.
+// search runs one template over a part of the line. It sees what stands before the part, and takes
+// the part's end for the line's.
 func (d *Detector) search(at int, text string, from, to int) (found, bool) {
 	d.searched.at = -1 // the spans are gone with the next search, match or not
-	spans, err := d.list[at].search(&d.mem, text[from:to])
+	spans, err := d.list[at].search(&d.mem, text[:to], from)
 	if err != nil || spans == nil {
 		return found{}, false
 	}
 	d.spans = spans
-	d.searched = found{at: at, start: from + int(spans[0]), end: from + int(spans[1]), offset: from, length: to - from}
+	start := utf8.RuneCountInString(text[:spans[0]])
+	d.searched = found{at: at, start: start, end: start + utf8.RuneCountInString(text[spans[0]:spans[1]]), from: from, to: to}
 	return d.searched, true
 }
 
 // match chooses the template (§2.7, steps 1 and 2).
+//
+// The one that was used last comes first: bound to the line's start or end it is taken wherever it
+// matches; else in the very place of the last line's match, or if it is the only one. A line is
+// alike if the same characters stand around that place: in such a line the template is searched
+// for in the place alone, and if it does not fill it, takes its turn in the list like all others.
+// In one that is not alike it was searched for in the whole line, and what it matched stands
+// against the matches of the others.
 func (d *Detector) match(text string) (best found, ok bool) {
+	skip := -1
 	if d.last >= 0 {
-		m, hit := d.again(text)
-		if hit && (len(d.list) == 1 || d.list[d.last].anchored || (m.start == d.start && m.end == d.end)) {
-			return m, true
+		from, to, alike := d.place(text)
+		if !alike {
+			from, to, skip = 0, len(text), d.last
 		}
-		best, ok = m, hit
+		best, ok = d.search(d.last, text, from, to)
+		if ok && (len(d.list) == 1 || d.list[d.last].anchored || d.inPlace(best)) {
+			return best, true
+		}
 	}
 	for i := range d.list {
-		if i == d.last {
+		if i == skip {
 			continue
 		}
 		m, hit := d.search(i, text, 0, len(text))
@@ -157,23 +168,44 @@ func (d *Detector) match(text string) (best found, ok bool) {
 	return best, ok
 }
 
-// again tries the template that was used last, where its match stood if the line looks alike.
-func (d *Detector) again(text string) (found, bool) {
-	t := &d.list[d.last]
-	if !t.anchored && d.end <= len(text) && byteAt(text, d.start-1) == d.before && byteAt(text, d.end) == d.after {
-		if m, ok := d.search(d.last, text, d.start, d.end); ok {
-			return m, true
-		}
+// place is where the last line's match stood, as bytes of this line, and whether the line is alike.
+func (d *Detector) place(text string) (from, to int, alike bool) {
+	if d.list[d.last].anchored {
+		return 0, 0, false
 	}
-	return d.search(d.last, text, 0, len(text))
+	from, in := byteOf(text, d.start)
+	if !in {
+		return 0, 0, false // nothing stands before the place, and d.before did
+	}
+	size, _ := byteOf(text[from:], d.end-d.start)
+	to = from + size
+	before, after := around(text, from, to)
+	return from, to, before == d.before && after == d.after
 }
 
-func byteAt(text string, at int) int {
-	if at < 0 || at >= len(text) {
-		return -1
+// byteOf is where the character of the number n begins. Behind the text's end it is the end, and
+// in is false.
+func byteOf(text string, n int) (at int, in bool) {
+	for ; n > 0 && at < len(text); n-- {
+		_, size := utf8.DecodeRuneInString(text[at:])
+		at += size
 	}
-	return int(text[at])
+	return at, n <= 0
 }
+
+// around is the characters before and behind a part of the text, -1 at its ends.
+func around(text string, from, to int) (before, after rune) {
+	before, after = -1, -1
+	if from > 0 {
+		before, _ = utf8.DecodeLastRuneInString(text[:from])
+	}
+	if to < len(text) {
+		after, _ = utf8.DecodeRuneInString(text[to:])
+	}
+	return before, after
+}
+
+func (d *Detector) inPlace(m found) bool { return m.start == d.start && m.end == d.end }
 
 // final reports that nothing better needs to be looked for.
 func (d *Detector) final(m found) bool {
@@ -194,7 +226,7 @@ func (d *Detector) use(m found, text string, now time.Time) {
 	t.distance, t.lastUsed = m.start, now
 	d.last, d.start, d.end = m.at, m.start, m.end
 	if !t.anchored {
-		d.before, d.after = byteAt(text, m.start-1), byteAt(text, m.end)
+		d.before, d.after = around(text, int(d.spans[0]), int(d.spans[1]))
 	}
 	if m.at > 0 && !again {
 		d.bubble(m.at, now)

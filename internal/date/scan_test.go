@@ -49,7 +49,7 @@ func TestScannersAgreeWithTemplates(t *testing.T) {
 				continue
 			}
 			sure[tpl.name]++
-			spans, err := tpl.search(&mem, text)
+			spans, err := tpl.search(&mem, text, 0)
 			if err != nil || spans == nil {
 				t.Fatalf("%q: scanner takes %q, the expression nothing (%v)", text, text[start:end], err)
 			}

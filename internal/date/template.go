@@ -91,12 +91,13 @@ func (t *template) ready() error {
 	return t.err
 }
 
-// search runs the expression. One that does not compile, which Parse has told of, finds nothing.
-func (t *template) search(mem *pattern.Memory, text string) ([]int32, error) {
+// search runs the expression for a match at from or behind. One that does not compile, which Parse
+// has told of, finds nothing.
+func (t *template) search(mem *pattern.Memory, text string, from int) ([]int32, error) {
 	if err := t.ready(); err != nil {
 		return nil, err
 	}
-	return t.re.Search(mem, text)
+	return t.re.SearchFrom(mem, text, from)
 }
 
 // boundary is a pattern taken apart: what stands around it, and what it is without the marks.
