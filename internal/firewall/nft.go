@@ -212,5 +212,8 @@ func (n *NFT) Drop() error {
 func (n *NFT) Close() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.link.ns != nil {
+		_ = n.link.ns.Close() // else the namespace would live on; a second Close finds it closed
+	}
 	return n.link.close()
 }

@@ -14,13 +14,22 @@ import (
 // watch follows fw; what it tells comes out of the channel.
 func watch(t *testing.T, fw *firewall.NFT) <-chan string {
 	t.Helper()
+	told := listen(t, fw)
+	if first := next(t, told); first != "the watch began" {
+		t.Fatalf("the watch began with %q", first)
+	}
+	return told
+}
+
+// listen is watch before its first word.
+func listen(t *testing.T, fw interface {
+	Watch(ctx context.Context, tell func(what string)) error
+}) <-chan string {
+	t.Helper()
 	told, ended := make(chan string, 100_000), make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { ended <- fw.Watch(ctx, func(what string) { told <- what }) }()
 	t.Cleanup(func() { cancel(); ok(t, <-ended) })
-	if first := next(t, told); first != "the watch began" {
-		t.Fatalf("the watch began with %q", first)
-	}
 	return told
 }
 
@@ -29,7 +38,7 @@ func next(t *testing.T, told <-chan string) string {
 	select {
 	case what := <-told:
 		return what
-	case <-time.After(5 * time.Second):
+	case <-time.After(10 * time.Second):
 		t.Fatal("the watch told nothing")
 		return ""
 	}
