@@ -32,15 +32,26 @@ func (l *Lab) Docker() {
 // rules `docker run -p hostPort:port` makes. Call Docker first.
 func (l *Lab) Publish(proto string, hostPort uint16, container *Node, port uint16) {
 	l.t.Helper()
+	l.PublishOn([2]string{}, proto, hostPort, container, port)
+}
+
+// PublishOn is Publish on one address of the host per family, IPv4 first, as
+// `-p address:hostPort:port` does; empty: all of them.
+func (l *Lab) PublishOn(host [2]string, proto string, hostPort uint16, container *Node, port uint16) {
+	l.t.Helper()
 	for _, a := range container.addrs {
-		iptables := "iptables"
+		iptables, on := "iptables", host[0]
 		if a.Is6() {
-			iptables = "ip6tables"
+			iptables, on = "ip6tables", host[1]
+		}
+		var dialled []string
+		if on != "" {
+			dialled = []string{"-d", on}
 		}
 		outer, inner := strconv.Itoa(int(hostPort)), strconv.Itoa(int(port))
 		to := net.JoinHostPort(a.String(), inner)
-		l.Host.Iptables(iptables, "-t", "nat", "-A", "DOCKER", "!", "-i", container.Device(),
-			"-p", proto, "-m", proto, "--dport", outer, "-j", "DNAT", "--to-destination", to)
+		l.Host.Iptables(iptables, append(append([]string{"-t", "nat", "-A", "DOCKER"}, dialled...), "!", "-i", container.Device(),
+			"-p", proto, "-m", proto, "--dport", outer, "-j", "DNAT", "--to-destination", to)...)
 		l.Host.Iptables(iptables, "-A", "DOCKER", "-d", netip.PrefixFrom(a, a.BitLen()).String(),
 			"!", "-i", container.Device(), "-o", container.Device(), "-p", proto, "-m", proto, "--dport", inner, "-j", "ACCEPT")
 	}
