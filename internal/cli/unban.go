@@ -16,8 +16,9 @@ func unbanCommand() *cobra.Command {
 		Use:   "unban JAIL ADDR | --all ADDR",
 		Short: "Lift the ban of an address or a network",
 		Long: "Lifts a ban in one jail, or with --all in every jail, and forgets what was counted\n" +
-			"since. It is no error if there was none. ADDR is the id as `gaol banned` shows it; an\n" +
-			"address is not taken out of the network that it was banned with.",
+			"since. It is no error if there was none. ADDR is the id as `gaol banned` shows it, or an\n" +
+			"address of the prefix that the jail counts it as (prefix = 32/64). It is not taken out\n" +
+			"of a network that was banned by hand.",
 		Example: "  gaol unban sshd 203.0.113.66\n" +
 			"  gaol unban --all 203.0.113.0/24",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -56,7 +57,12 @@ func unban(c *cobra.Command, f *clientFlags, u control.Unban) error {
 			return err
 		}
 	}
-	if len(reply.Bans) > 0 {
+	for _, b := range reply.Covering {
+		if err := say(out, "%s is still kept out in %s by the ban of %s; lift it with: gaol unban %s %s", u.ID, b.Jail, b.ID, b.Jail, b.ID); err != nil {
+			return err
+		}
+	}
+	if len(reply.Bans)+len(reply.Covering) > 0 {
 		return nil
 	}
 	if u.Jail == "" {

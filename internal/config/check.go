@@ -18,6 +18,7 @@ func (c *Config) Check() []Problem {
 			k.sshd(j)
 			k.mode(j)
 			k.words(j)
+			k.aggregate(j)
 			for n := range j.Actions {
 				k.commands(j, &j.Actions[n])
 			}

@@ -44,7 +44,13 @@ func Keys() []Key {
 		{"state", "gaol.conf", definition, "/var/lib/gaol", "0.1", "directory of bans, failures and read positions"},
 		{"blocktype", "jail.conf", "jail", "drop", "0.1", "drop or reject: what banaction = gaol does with a packet"},
 		{"container", "jail.conf", "jail", "", "0.1", "container whose log and published ports are meant (recorded, not used yet)"},
-		{"prefix", "jail.conf", "jail", "", "0.1", "how wide an offender is, for instance 32/64 (recorded, not used yet)"},
+		{"prefix", "jail.conf", "jail", "32/128", "0.1", "how wide an offender is, IPv4/IPv6: failures of one such prefix are counted together, and it is banned; 32/64 in the embedded configuration"},
+		{"aggregate", "jail.conf", "jail", "off", "0.1", "on: the bans of many offenders of one prefix become one ban of the prefix in the kernel, while aggregate.budget allows it"},
+		{"aggregate.budget", "jail.conf", "jail", "1/32", "0.1", "how many others a prefix may cover for each of its offenders: IPv4 addresses / IPv6 networks of length 64"},
+		{"aggregate.width", "jail.conf", "jail", "24/48", "0.1", "no prefix of aggregate is wider than this, IPv4/IPv6"},
+		{"maxbanrate", "jail.conf", "jail", "0", "0.1", "bans of a minute at most; 0: no limit. 1000 in the embedded configuration"},
+		{"trusted_proxies", "jail.conf", "jail", "", "0.1", "addresses and networks of proxies before the service: never banned, whatever the log says"},
+		{"maxbans", "jail.conf", "jail", "0", "0.1", "bans at a time at most; 0: no limit. 50000 in the embedded configuration"},
 	}
 }
 

@@ -118,8 +118,8 @@ func TestNativeActionWithoutItsFile(t *testing.T) {
 			t.Errorf("%s closes %q (native %v), want %q", jail, got, a.Native, want)
 		}
 	}
-	if j := jailOf(t, c, "dropbear"); j.Container != "jumps" || j.Prefix != "32/64" {
-		t.Errorf("gaol's own keys are %q and %q", j.Container, j.Prefix)
+	if j := jailOf(t, c, "dropbear"); j.Container != "jumps" || j.Prefix.String() != "32/64" {
+		t.Errorf("gaol's own keys are %q and %s", j.Container, j.Prefix)
 	}
 }
 

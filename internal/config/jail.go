@@ -31,7 +31,11 @@ type Jail struct {
 	UseDNS               string // yes, warn, no, raw
 
 	Port, Protocol, Chain, BlockType string // as interpolated, for the native action
-	Container, Prefix                string // gaol's own keys, recorded for later
+	Container                        string // gaol's own key, recorded for later
+	Prefix                           Width  // how wide an offender is
+	Aggregate                        Aggregate
+	Valve                            Valve
+	TrustedProxies                   string // addresses and networks that are never banned
 	SystemdIfNoLogs                  bool   // backend auto without any log file: read the journal
 	SkipIfNoLogs                     bool   // no log file exists, and then the jail is not to run
 	Switched                         bool   // Backend was auto; without any log file it became the journal
@@ -172,7 +176,9 @@ func (r *jailReader) read() {
 			r.value(key)
 		}
 	}
-	j.BlockType, j.Container, j.Prefix = r.text("blocktype", ""), r.text("container", ""), r.text("prefix", "")
+	j.BlockType, j.Container = r.text("blocktype", ""), r.text("container", "")
+	j.TrustedProxies = r.text("trusted_proxies", "")
+	r.readWidth()
 	r.readActions()
 }
 

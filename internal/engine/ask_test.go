@@ -85,7 +85,7 @@ func TestSlowNamesHoldNothingUp(t *testing.T) {
 		}
 	})
 	r.fail("good.example.org", 3)
-	r.wait("Ban 2001:db8::8")
+	r.wait("Ban 2001:db8::/64")
 	for i := range askWaiting + 10 {
 		r.fail(fmt.Sprintf("slow%d.example.org", i), 1)
 	}

@@ -22,11 +22,20 @@ func (e *engine) Do(ctx context.Context, c control.Command) (control.Reply, erro
 	case control.Status:
 		return e.status(c)
 	case control.Ban:
+		if err := notOneself(ctx, c.ID); err != nil {
+			return control.Reply{}, err
+		}
 		return e.ban(c)
 	case control.Unban:
 		return e.unban(ctx, c)
 	case control.Banned:
 		return e.banned(c)
+	case control.Allow:
+		return e.allow(c)
+	case control.Disallow:
+		return e.disallow(c)
+	case control.Allowed:
+		return e.allowed()
 	case control.Reload:
 		return e.reloadBy(c)
 	case control.Stop:
@@ -111,6 +120,9 @@ func (w *worker) status() event.JailStatus {
 	var failing string
 	if s.ActionStates, failing = w.queue.status(); s.Problem == "" {
 		s.Problem = failing
+	}
+	if held := w.jail.Held(); held != "" {
+		s.Problem = held
 	}
 	s.CurrentlyFailed, s.TotalFailed, s.CurrentlyBanned, s.TotalBanned = w.jail.Counts()
 	s.TotalFailed, s.TotalBanned = s.TotalFailed+w.carried.failed, s.TotalBanned+w.carried.banned
@@ -209,6 +221,7 @@ func (e *engine) unban(ctx context.Context, c control.Unban) (control.Reply, err
 				ds = append(ds, w.jail.Unban(id, e.o.Now(), "by command")...)
 			}
 			w.forgive(c)
+			defer func() { reply.Covering = append(reply.Covering, w.covering(c.ID)...) }()
 			if len(ds) == 0 {
 				return
 			}
@@ -237,8 +250,8 @@ func (e *engine) meant(ctx context.Context, c control.Unban) func(*worker) []str
 		}
 	}
 	return func(w *worker) []string {
-		if _, exact := w.jail.Find(id); exact && !c.All {
-			return []string{id}
+		if one, banned := w.offender(id); banned && !c.All {
+			return []string{one}
 		}
 		if !c.Within && !c.All {
 			return nil

@@ -129,6 +129,10 @@ func (w *worker) forgive(c control.Unban) {
 	} else {
 		change.Forgiven = []string{id}
 		delete(w.pasts, id)
+		if wide := w.jail.Offender(id); wide != id {
+			change.Forgiven = append(change.Forgiven, wide)
+			delete(w.pasts, wide)
+		}
 	}
 	w.commit(change)
 }

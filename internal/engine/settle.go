@@ -71,7 +71,7 @@ func (w *worker) impose(ctx context.Context, ds []event.Decision) {
 	now := w.deps.now()
 	var bans []event.Ban
 	for _, d := range ds {
-		if d.Kind != event.Spare {
+		if d.Kind == event.Impose || d.Kind == event.Prolong {
 			bans = append(bans, d.Ban)
 			delete(w.pasts, d.Ban.ID)
 		}
@@ -233,6 +233,9 @@ func (w *worker) tell(d event.Decision) {
 		}
 	case d.Kind == event.Prolong:
 		w.log.Log(context.Background(), staleness(d.Ban), fmt.Sprintf("[%s] %s already banned", w.conf.Name, clip(d.Ban.ID, 200)), "logger", "actions")
+		return
+	case d.Kind == event.Hold:
+		w.tellHold(d)
 		return
 	case d.Kind == event.Spare:
 		w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] Ignore %s: %s", w.conf.Name, clip(d.Ban.ID, 100), d.Reason), "logger", "actions")

@@ -69,7 +69,7 @@ func (j *Jail) Held() string {
 			waiting++
 		}
 	}
-	return fmt.Sprintf("%s: %d offenders are NOT banned; look whether the log is forged or the filter misreads it", j.valve.why, waiting)
+	return fmt.Sprintf("%s; offenders NOT banned for that: %d; look whether the log is forged, or misread", j.valve.why, waiting)
 }
 
 // release ends the holding back where nobody was held back for a while.
