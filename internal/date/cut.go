@@ -68,6 +68,9 @@ func (c *Cutter) Cut(l event.Line, source string, now time.Time) (event.Entry, b
 		return e, c.undated(&e, now)
 	}
 	s, found := c.Detector.Find(l.Text, now)
+	if !l.Taken.IsZero() {
+		return c.taken(e, s, found, now)
+	}
 	switch {
 	case found && s.Start == s.End: // datepattern {NONE}
 		e.Before, e.After, e.Time = l.Text[:s.Start], l.Text[s.End:], now
@@ -86,6 +89,36 @@ func (c *Cutter) Cut(l event.Line, source string, now time.Time) (event.Entry, b
 		e.Before, e.Stamp, e.After = l.Text[:s.Start], l.Text[s.Start:s.End], l.Text[s.End:]
 	}
 	return e, c.undated(&e, now)
+}
+
+// taken is the rule for a line of a container's log. Its driver's time stands in for a stamp
+// that the text lacks (sshd -e), and for one more than a minute away from it: a container has
+// its own time zone. That is fail2ban's rule for a log in operation, at the time when the line
+// was written instead of when it is read, so it holds for the first scan too.
+func (c *Cutter) taken(e event.Entry, s Stamp, found bool, now time.Time) (event.Entry, bool) {
+	e.Time = e.Line.Taken
+	switch {
+	case !found:
+		c.Seen = Undated
+	default:
+		e.Before, e.Stamp, e.After = e.After[:s.Start], e.After[s.Start:s.End], e.After[s.End:]
+		off := e.Time.Sub(s.Time)
+		if !s.OK || s.Start == s.End {
+			c.Seen = Undated
+		} else if off > oddAfter || off < -oddAfter {
+			c.Seen = Odd
+		} else {
+			e.Time = s.Time
+		}
+	}
+	if now.Before(e.Time) {
+		e.Time = now
+	}
+	if !c.Lenient && now.Sub(e.Time) > c.FindTime {
+		c.Seen = Outdated
+		return e, false
+	}
+	return e, true
 }
 
 // undated gives a line without a date the time now, where that may be.

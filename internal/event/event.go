@@ -14,6 +14,7 @@ const MaxLine = 64 << 10
 type Line struct {
 	Text    string    // without the line end; bytes as they stand in the log, not always UTF-8
 	Time    time.Time // the source's own stamp (journal); zero where the text carries the stamp
+	Taken   time.Time // when a container's log driver took it; stands in for a stamp the text lacks or has wrong
 	Arrived time.Time // when gaol read it
 }
 
@@ -25,7 +26,7 @@ type Mark struct {
 	Inode  uint64 `json:"inode,omitempty"`  // of the open file
 	Hash   string `json:"hash,omitempty"`   // SHA-1 (hex) of the first line with its newline; empty while there is none
 	Offset int64  `json:"offset,omitempty"` // bytes, behind the last complete line handed out; of a journal without Cursor: microseconds since 1970
-	Cursor string `json:"cursor,omitempty"` // journal cursor (systemd.journal-fields(7))
+	Cursor string `json:"cursor,omitempty"` // journal cursor (systemd.journal-fields(7)), or the source's own; "+N": N pieces behind it were taken in
 }
 
 // Batch is what a source hands over at once: lines in order and the mark behind the last one.
@@ -35,6 +36,7 @@ type Batch struct {
 	Mark   Mark
 	End    bool // the source's end was reached behind these lines
 	Cut    int  // lines longer than MaxLine that were cut
+	Known  bool // the source was read before: it goes on at a stored mark
 	Err    error
 }
 

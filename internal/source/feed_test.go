@@ -191,3 +191,7 @@ func numbered(from, n int) (text string, lines []string) {
 	}
 	return strings.Join(lines, "\n") + "\n", lines
 }
+
+func machineTail(path string) (*tail, error) {
+	return (&FileSource{o: FileOptions{tree: machine{}}}).openTail(path)
+}

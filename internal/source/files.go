@@ -33,6 +33,13 @@ type FileOptions struct {
 	// the files that are there at start, what lies in front of the first recent line is skipped
 	// by bisection, also behind a mark. May be nil.
 	TooOld func(text string) (old, known bool)
+	// Format says how the lines are framed. Those of another format than Plain come out as the
+	// program wrote them, their pieces joined, with the log driver's time in Line.Taken.
+	Format Format
+	// Since is what TooOld is for framed lines: they tell their time. Zero: all.
+	Since time.Time
+
+	tree tree // nil: the machine's own files
 }
 
 const (
@@ -107,6 +114,18 @@ func newFiles(o FileOptions) (*FileSource, error) {
 	if o.PollEvery <= 0 {
 		o.PollEvery = pollEvery
 	}
+	if o.tree == nil {
+		o.tree = machine{}
+	}
+	if o.Format != Plain {
+		o.TooOld = nil
+		if !o.Since.IsZero() {
+			o.TooOld = func(text string) (old, known bool) {
+				p, ok := o.Format.parse(text)
+				return ok && p.time.Before(o.Since), ok
+			}
+		}
+	}
 	o.Patterns = slices.Clone(o.Patterns)
 	for i, p := range o.Patterns {
 		abs, err := filepath.Abs(p)
@@ -117,8 +136,10 @@ func newFiles(o FileOptions) (*FileSource, error) {
 		if hasMeta(abs) {
 			continue
 		}
-		if err := regular(abs); errors.Is(err, errKind) {
-			return nil, err
+		if fi, err := o.tree.stat(abs, true); err == nil {
+			if err := regular(abs, fi); err != nil {
+				return nil, err
+			}
 		}
 	}
 	s := &FileSource{

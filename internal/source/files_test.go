@@ -139,7 +139,7 @@ func TestNotARegularFile(t *testing.T) {
 		}
 	}
 	// A FIFO that comes between the look and the open: open must not wait for its writer.
-	if _, err := openTail(fifo); !errors.Is(err, errKind) {
+	if _, err := machineTail(fifo); !errors.Is(err, errKind) {
 		t.Errorf("error is %v, expected %v", err, errKind)
 	}
 	if _, err := Files(FileOptions{}); err == nil {

@@ -18,24 +18,48 @@ type follower struct {
 	late   []*tail // left, but perhaps still written to
 	mark   event.Mark
 	marked bool // mark says something
+	known  bool // it was read before: its first mark was stored
+	join   joiner
 	ended  bool // End was handed out, and nothing since
 	ready  bool
 	seen   time.Time // when the path was last there, or gave a line
 	waits  bool      // another follower holds the file that the path names
 }
 
-func (f *follower) batch(c chunk, end bool) (event.Batch, bool) {
+func (s *FileSource) batch(f *follower, c chunk, end bool) (event.Batch, bool) {
+	before := f.mark
 	if len(f.queue) > 0 {
 		f.mark, f.marked = f.queue[0].mark(f.path), true
+		before = f.mark
 	}
 	f.ended = end
-	return event.Batch{Source: f.path, Lines: c.lines, Cut: c.cut, Mark: f.mark, End: end}, true
+	if s.o.Format == Plain {
+		return event.Batch{Source: f.path, Lines: c.lines, Cut: c.cut, Mark: f.mark, End: end, Known: f.known}, true
+	}
+	b := event.Batch{Source: f.path, End: end, Known: f.known}
+	for i, l := range c.lines {
+		p, ok := s.o.Format.parse(l.Text)
+		if !ok { // half written, or not a log driver's: as it stands
+			p = piece{text: l.Text}
+		}
+		if i < len(c.at) {
+			before.Offset = c.at[i]
+		}
+		f.join.take(p, before, l.Arrived, func(l event.Line, over bool) {
+			b.Lines = append(b.Lines, l)
+			if over {
+				b.Cut++
+			}
+		})
+	}
+	b.Mark = f.join.mark(f.mark)
+	return b, true
 }
 
 // step reads once. f.ready stays set while there may be more.
 func (s *FileSource) step(f *follower, now time.Time) (event.Batch, bool) {
 	if c := s.readLate(f, now); len(c.lines) > 0 {
-		return f.batch(c, f.ended)
+		return s.batch(f, c, f.ended)
 	}
 	if len(f.queue) == 0 {
 		f.ready = false
@@ -57,7 +81,7 @@ func (s *FileSource) step(f *follower, now time.Time) (event.Batch, bool) {
 	case len(c.lines) > 0:
 		f.seen = now
 		f.ready = more || !c.end
-		return f.batch(c, c.end && !more)
+		return s.batch(f, c, c.end && !more)
 	case !c.end: // in the middle of a line without end
 		return event.Batch{}, false
 	case more:
@@ -67,7 +91,7 @@ func (s *FileSource) step(f *follower, now time.Time) (event.Batch, bool) {
 	if f.ended {
 		return event.Batch{}, false
 	}
-	return f.batch(c, true)
+	return s.batch(f, c, true)
 }
 
 // leave goes over to the next file. The mark is still the one of the file that is left, at its
@@ -75,7 +99,7 @@ func (s *FileSource) step(f *follower, now time.Time) (event.Batch, bool) {
 func (s *FileSource) leave(f *follower, now time.Time) (event.Batch, bool) {
 	t := f.queue[0]
 	c := t.flush(now)
-	b, _ := f.batch(c, false)
+	b, _ := s.batch(f, c, false)
 	t.left = now
 	f.queue, f.late = f.queue[1:], append(f.late, t)
 	return b, len(c.lines) > 0
@@ -94,7 +118,7 @@ func (s *FileSource) rewritten(f *follower, now time.Time) (event.Batch, bool) {
 	if len(c.lines) == 0 {
 		return event.Batch{}, false
 	}
-	return f.batch(c, false)
+	return s.batch(f, c, false)
 }
 
 // readLate reads the files that were left.
@@ -118,7 +142,7 @@ func (s *FileSource) readLate(f *follower, now time.Time) chunk {
 func (s *FileSource) expire(f *follower, now time.Time) {
 	for len(f.late) > 0 && now.Sub(f.late[0].left) > lateFor {
 		if c := f.late[0].flush(now); len(c.lines) > 0 {
-			b, _ := f.batch(c, f.ended)
+			b, _ := s.batch(f, c, f.ended)
 			s.pending = append(s.pending, b)
 		}
 		s.drop(f.late[0])

@@ -3,7 +3,6 @@ package source
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -27,8 +26,10 @@ const maxLinks = 40
 // appears, goes or changes its kind, the expansion may have changed, and only then. That also
 // covers directories that do not exist yet and every link on the way to the file.
 type finder struct {
+	tree  tree
 	look  func(dir, name string)
 	found []string
+	real  []string // the same without links
 }
 
 func (f *finder) expand(pattern string) {
@@ -42,7 +43,7 @@ func (f *finder) expand(pattern string) {
 // walk goes on in dir; shown is the path so far as the pattern names it.
 func (f *finder) walk(dir, shown string, rest []component, links int) {
 	if len(rest) == 0 {
-		f.found = append(f.found, shown)
+		f.found, f.real = append(f.found, shown), append(f.real, dir)
 		return
 	}
 	c := rest[0]
@@ -54,12 +55,12 @@ func (f *finder) walk(dir, shown string, rest []component, links int) {
 		return
 	}
 	f.look(dir, c.text)
-	for _, name := range entries(dir, c) {
+	for _, name := range f.entries(dir, c) {
 		full, as := filepath.Join(dir, name), shown
 		if !c.link {
 			as = filepath.Join(shown, name)
 		}
-		fi, err := os.Lstat(full)
+		fi, err := f.tree.stat(full, false)
 		switch {
 		case err != nil:
 		case fi.Mode()&fs.ModeSymlink == 0:
@@ -71,7 +72,7 @@ func (f *finder) walk(dir, shown string, rest []component, links int) {
 }
 
 func (f *finder) follow(link, shown string, rest []component, links int) {
-	target, err := os.Readlink(link)
+	target, err := f.tree.readlink(link)
 	if err != nil {
 		return
 	}
@@ -89,21 +90,15 @@ func (f *finder) follow(link, shown string, rest []component, links int) {
 // entries are the names in dir that the component stands for. As in Python's glob, which
 // fail2ban uses, a wildcard does not match a leading dot. A wildcard also leaves out
 // compressed files: they hold no lines.
-func entries(dir string, c component) []string {
+func (f *finder) entries(dir string, c component) []string {
 	if c.link || !hasMeta(c.text) {
 		return []string{c.text}
 	}
-	list, err := os.ReadDir(dir)
+	names, err := f.tree.list(dir)
 	if err != nil {
 		return nil
 	}
-	var names []string
-	for _, e := range list {
-		if matches(c.text, e.Name()) && !compressed(e.Name()) {
-			names = append(names, e.Name())
-		}
-	}
-	return names
+	return slices.DeleteFunc(names, func(name string) bool { return !matches(c.text, name) || compressed(name) })
 }
 
 func matches(pattern, name string) bool {

@@ -43,7 +43,7 @@ func TestExpand(t *testing.T) {
 	link(t, "loop", dir+"/loop")
 	link(t, "../"+dir[strings.LastIndex(dir, "/")+1:]+"/a.log", dir+"/up.log")
 	var looked []string
-	f := finder{look: func(d, name string) { looked = append(looked, d+" "+name) }}
+	f := finder{tree: machine{}, look: func(d, name string) { looked = append(looked, d+" "+name) }}
 	f.expand(dir + "/*.log*")
 	f.expand(dir + "/loop")
 	if got := strings.ReplaceAll(strings.Join(f.found, " "), dir, ""); got != "/a.log /b.log /up.log" {

@@ -3,7 +3,6 @@ package source
 import (
 	"bytes"
 	"cmp"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,6 +57,7 @@ func (s *FileSource) begin(f *follower, t *tail) []*tail {
 		if chain, ok := s.resume(f, t); ok {
 			return chain
 		}
+		f.join = joiner{}
 	}
 	s.fresh(f, t)
 	if s.started {
@@ -69,11 +69,11 @@ func (s *FileSource) begin(f *follower, t *tail) []*tail {
 // history opens the rotated siblings that the patterns match as well, for the first start.
 func (s *FileSource) history(f *follower) []*tail {
 	var chain []*tail
-	for _, sib := range siblings(f.path) {
+	for _, sib := range siblings(s.o.tree, f.path) {
 		if !sib.rotated || !s.matched[sib.path] || s.held[sib.id] != nil {
 			continue
 		}
-		if t, err := openTail(sib.path); err == nil {
+		if t, err := s.openTail(sib.path); err == nil {
 			s.hold(t, f)
 			s.fresh(f, t)
 			chain = append(chain, t)
@@ -96,7 +96,11 @@ func (s *FileSource) fresh(f *follower, t *tail) {
 
 // start sets a file to at, or behind what is too old. What comes while we run is never too old.
 func (s *FileSource) start(t *tail, at int64) {
-	if s.o.TooOld != nil && !s.started {
+	replay := 0
+	if t.owner != nil {
+		replay = t.owner.join.replay
+	}
+	if s.o.TooOld != nil && !s.started && replay == 0 { // what is skipped could not be counted
 		at = t.bisect(at, s.o.TooOld)
 	}
 	if t.seek(at) != nil {
@@ -137,11 +141,11 @@ func (s *FileSource) from(f *follower, old *tail) []*tail {
 // the path, so that the former target of a link is found too; by first line alone it must be a
 // rotated sibling.
 func (s *FileSource) find(f *follower, want int) *tail {
-	for _, sib := range siblings(f.path) {
+	for _, sib := range siblings(s.o.tree, f.path) {
 		if want == same && sib.id.ino != f.mark.Inode || want == alike && !sib.rotated || s.held[sib.id] != nil {
 			continue
 		}
-		t, err := openTail(sib.path)
+		t, err := s.openTail(sib.path)
 		if err != nil {
 			continue
 		}
@@ -174,7 +178,7 @@ func (s *FileSource) copyOf(f *follower, t *tail) []*tail {
 // between opens the rotated siblings that are newer than old, oldest first. Those that other
 // followers read are left to them.
 func (s *FileSource) between(f *follower, old *tail) []*tail {
-	list := slices.DeleteFunc(siblings(f.path), func(x sibling) bool { return !x.rotated })
+	list := slices.DeleteFunc(siblings(s.o.tree, f.path), func(x sibling) bool { return !x.rotated })
 	i := slices.IndexFunc(list, func(x sibling) bool { return x.id == old.id })
 	if i < 0 {
 		return nil
@@ -184,7 +188,7 @@ func (s *FileSource) between(f *follower, old *tail) []*tail {
 		if s.held[sib.id] != nil || s.followers[sib.path] != nil {
 			continue
 		}
-		t, err := openTail(sib.path)
+		t, err := s.openTail(sib.path)
 		if err != nil {
 			continue // gone since, compressed most likely
 		}
@@ -206,24 +210,24 @@ type sibling struct {
 
 // siblings lists the regular files beside the log, and beside the log's real file if it is a
 // link, the oldest first.
-func siblings(path string) []sibling {
+func siblings(tree tree, path string) []sibling {
 	var list []sibling
 	dirs := []string{path}
-	if real, err := filepath.EvalSymlinks(path); err == nil && real != path {
+	if real, ok := realPath(tree, path); ok && real != path {
 		dirs = append(dirs, real)
 	}
 	for _, live := range dirs {
-		entries, err := os.ReadDir(filepath.Dir(live))
+		names, err := tree.list(filepath.Dir(live))
 		if err != nil {
 			continue
 		}
-		for _, e := range entries {
-			full := filepath.Join(filepath.Dir(live), e.Name())
-			fi, err := os.Lstat(full)
+		for _, name := range names {
+			full := filepath.Join(filepath.Dir(live), name)
+			fi, err := tree.stat(full, false)
 			if err != nil || full == live || !fi.Mode().IsRegular() {
 				continue
 			}
-			suffix, ok := rotated(filepath.Base(live), e.Name())
+			suffix, ok := rotated(filepath.Base(live), name)
 			list = append(list, sibling{full, idOf(fi), fi.ModTime(), ok, suffix})
 		}
 	}

@@ -213,7 +213,7 @@ func TestInodeReused(t *testing.T) {
 	rename(t, p, p+".gone")
 	write(t, p, "new\n")
 	remove(t, p+".gone")
-	id, err := identify(p)
+	id, err := f.src.identify(p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +280,7 @@ func TestBisect(t *testing.T) {
 	const n, width = 19997, 23
 	p := logPath(t)
 	write(t, p, strings.Repeat(strings.Repeat(".", width-1)+"\n", n))
-	tl, err := openTail(p)
+	tl, err := machineTail(p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +337,7 @@ func TestRotatedNames(t *testing.T) {
 func TestMarkFits(t *testing.T) {
 	p := logPath(t)
 	write(t, p, "first\nsecond\n")
-	tl, err := openTail(p)
+	tl, err := machineTail(p)
 	if err != nil {
 		t.Fatal(err)
 	}

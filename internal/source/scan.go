@@ -34,7 +34,7 @@ func (s *FileSource) scan(now time.Time) {
 // expand gives the followers of all paths that exist. Rotated names of paths that are followed
 // anyway are no logs of their own: what they hold is read as part of the live path.
 func (s *FileSource) expand() []*follower {
-	fd := finder{look: s.watchDir}
+	fd := finder{tree: s.o.tree, look: s.watchDir}
 	if s.notify != nil {
 		s.notify.startSweep()
 		defer s.notify.sweep()
@@ -44,7 +44,7 @@ func (s *FileSource) expand() []*follower {
 	}
 	clear(s.matched)
 	for _, path := range fd.found {
-		s.matched[path] = exists(path)
+		s.matched[path] = s.exists(path)
 	}
 	s.recall(fd.found)
 	for path := range s.followers {
@@ -68,6 +68,8 @@ func (s *FileSource) newFollower(path string) *follower {
 	f := &follower{path: path, seen: s.now()}
 	if s.o.Resume != nil && !s.o.Tail {
 		f.mark, f.marked = s.o.Resume(path)
+		f.known = f.marked
+		f.mark, f.join.replay = replayOf(f.mark)
 	}
 	s.followers[path] = f
 	return f
@@ -85,7 +87,7 @@ func (s *FileSource) recall(found []string) {
 		lost = append(lost, livesOf(path, nil)...)
 	}
 	for _, path := range lost {
-		if s.followers[path] != nil || exists(path) {
+		if s.followers[path] != nil || s.exists(path) {
 			continue
 		}
 		if f := s.newFollower(path); !f.marked {
@@ -98,7 +100,12 @@ func (s *FileSource) watchDir(dir, name string) {
 	if s.notify == nil {
 		return
 	}
-	if err := s.notify.watchDir(dir, name); err != nil && !gone(err) {
+	at, done, err := watchable(s.o.tree, dir)
+	if err == nil {
+		err = s.notify.watchDir(at, name)
+		done()
+	}
+	if err != nil && !gone(err) {
 		s.pollToo()
 		s.trouble(dir, fmt.Errorf("%w; looking every %s as well", err, s.every))
 	}
@@ -107,7 +114,7 @@ func (s *FileSource) watchDir(dir, name string) {
 // check looks which file the path names now and queues it if it is another one.
 func (s *FileSource) check(f *follower, now time.Time) {
 	f.waits = false
-	id, err := identify(f.path)
+	id, err := s.identify(f.path)
 	if gone(err) {
 		s.missing(f)
 		return
@@ -125,7 +132,7 @@ func (s *FileSource) check(f *follower, now time.Time) {
 		s.takeOver(f, t)
 		return
 	}
-	t, err := openTail(f.path)
+	t, err := s.openTail(f.path)
 	if err != nil {
 		s.refused(f, err)
 		return
@@ -197,7 +204,7 @@ func (s *FileSource) takeOver(f *follower, t *tail) {
 // release closes a file that was deleted, is not written to and has no successor, so that its
 // space on the disk comes free.
 func (s *FileSource) release(f *follower, now time.Time) {
-	if len(f.queue) != 1 || exists(f.path) {
+	if len(f.queue) != 1 || s.exists(f.path) {
 		return
 	}
 	t := f.queue[0]
@@ -205,22 +212,19 @@ func (s *FileSource) release(f *follower, now time.Time) {
 		return
 	}
 	if c := t.flush(now); len(c.lines) > 0 {
-		b, _ := f.batch(c, true)
+		b, _ := s.batch(f, c, true)
 		s.pending = append(s.pending, b)
 	}
 	s.drop(t)
 	f.queue = nil
 }
 
-func identify(path string) (fileID, error) {
-	if err := regular(path); err != nil {
-		return fileID{}, err
-	}
-	fi, err := os.Stat(path)
+func (s *FileSource) identify(path string) (fileID, error) {
+	fi, err := s.o.tree.stat(path, true)
 	if err != nil {
 		return fileID{}, fmt.Errorf("follow %w", err)
 	}
-	return idOf(fi), nil
+	return idOf(fi), regular(path, fi)
 }
 
 func idOf(fi os.FileInfo) fileID {
@@ -228,7 +232,7 @@ func idOf(fi os.FileInfo) fileID {
 	return fileID{st.Dev, st.Ino}
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
+func (s *FileSource) exists(path string) bool {
+	_, err := s.o.tree.stat(path, true)
 	return err == nil
 }

@@ -42,12 +42,15 @@ type tail struct {
 	over bool   // it is longer than MaxLine
 	back []byte // the last bytes in front of pos
 	hash string // of the first line; empty while it is not complete
+
+	limit  int  // bytes that are kept of a line
+	places bool // chunks say where their lines begin
 }
 
 // openTail opens a regular file. The caller has looked that it is one; O_NONBLOCK is for a FIFO
 // that took its place since, on which open would wait for a writer.
-func openTail(path string) (*tail, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+func (s *FileSource) openTail(path string) (*tail, error) {
+	fd, err := s.o.tree.open(path, unix.O_RDONLY)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -60,15 +63,15 @@ func openTail(path string) (*tail, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("follow %s: changed while it was opened, %w", path, errKind)
 	}
-	return &tail{fd: fd, id: fileID{st.Dev, st.Ino}, watch: -1}, nil
+	t := &tail{fd: fd, id: fileID{st.Dev, st.Ino}, watch: -1, limit: event.MaxLine}
+	if s.o.Format != Plain {
+		t.limit, t.places = rawLimit, true
+	}
+	return t, nil
 }
 
-// regular says in words why path cannot be followed; nil for a regular file.
-func regular(path string) error {
-	fi, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("follow %w", err)
-	}
+// regular says in words why path, which is fi, cannot be followed; nil for a regular file.
+func regular(path string, fi os.FileInfo) error {
 	kind := ""
 	switch m := fi.Mode(); {
 	case m.IsRegular():
@@ -128,6 +131,7 @@ func (t *tail) restart() {
 // chunk is what one read gave.
 type chunk struct {
 	lines []event.Line
+	at    []int64 // where each line begins, if the tail has places
 	cut   int
 	end   bool // the end of the file was reached
 }
@@ -171,24 +175,29 @@ func (t *tail) split(c *chunk, data []byte, count int, now time.Time) {
 	}
 	c.lines = make([]event.Line, 0, count)
 	text := string(data)
+	begin := t.line
 	for len(text) > 0 {
+		if t.places {
+			c.at = append(c.at, begin)
+			begin = t.pos + int64(len(data)-len(text)+strings.IndexByte(text, '\n')+1)
+		}
 		i := strings.IndexByte(text, '\n')
 		one := text[:i]
 		text = text[i+1:]
 		if len(t.part) > 0 {
-			one = string(t.part) + one[:min(len(one), event.MaxLine)]
+			one = string(t.part) + one[:min(len(one), t.limit)]
 		}
-		c.add(one, t.over, now)
+		c.add(one, t.over, t.limit, now)
 		t.part, t.over = nil, false
 	}
 }
 
 // add takes one line in. What stands in front of it as NULs is no text: a writer without
 // O_APPEND leaves them behind after a truncation, and file systems after a power cut.
-func (c *chunk) add(text string, over bool, now time.Time) {
+func (c *chunk) add(text string, over bool, limit int, now time.Time) {
 	text = strings.TrimLeft(text, "\x00")
-	if len(text) > event.MaxLine {
-		text, over = text[:event.MaxLine], true
+	if len(text) > limit {
+		text, over = text[:limit], true
 	}
 	if over {
 		c.cut++
@@ -202,7 +211,7 @@ func (t *tail) hold(data []byte) {
 		// Leading NULs go here too, or a hole of megabytes would eat the line behind it.
 		data = bytes.TrimLeft(data, "\x00")
 	}
-	room := event.MaxLine - len(t.part)
+	room := t.limit - len(t.part)
 	if len(data) > room {
 		data, t.over = data[:room], true
 	}
@@ -217,7 +226,8 @@ func (t *tail) remember(seen []byte) {
 // flush gives the last line of a file that is left for good, though no newline ends it.
 func (t *tail) flush(now time.Time) (c chunk) {
 	if len(t.part) > 0 {
-		c.add(string(t.part), t.over, now)
+		c.at = append(c.at, t.line)
+		c.add(string(t.part), t.over, t.limit, now)
 	}
 	t.line, t.part, t.over = t.pos, nil, false
 	return c
