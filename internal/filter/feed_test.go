@@ -106,12 +106,13 @@ func TestConnectionsAsFail2ban(t *testing.T) {
 		`^<F-MLFFORGET><F-MLFGAINED>ok</F-MLFGAINED></F-MLFFORGET> <F-USER>\S*</F-USER>$`,
 		`^<F-MLFGAINED>stay</F-MLFGAINED> <F-USER>\S*</F-USER>$`,
 		`^<F-MLFFORGET>bye</F-MLFFORGET> <ADDR>$`,
+		`^<F-MLFFORGET>leave</F-MLFFORGET> <F-USER>\S*</F-USER> <ADDR>$`,
 		`^<F-NOFAIL><F-MLFFORGET>close</F-MLFFORGET></F-NOFAIL> <ADDR>$`,
 		`^<F-NOFAIL>hello</F-NOFAIL> <ADDR>$`,
 		`^alt <F-ALT_USER>\S*</F-ALT_USER> (?:<F-USER>\S+</F-USER>)? ?from <ADDR>`,
 	}
 	r := rand.New(rand.NewPCG(7, 8))
-	kinds := []string{"fail %u from %a", "try %u from %a", "noip %u", "ok %u", "stay %u", "bye %a", "close %a", "hello %a", "alt %u from %a", "alt %u %u from %a", "none"}
+	kinds := []string{"fail %u from %a", "try %u from %a", "noip %u", "ok %u", "stay %u", "bye %a", "leave %u %a", "close %a", "hello %a", "alt %u from %a", "alt %u %u from %a", "none"}
 	var cases []filterCase
 	for range 1500 {
 		c := filterCase{Pref: `^<F-MLFID>\d+</F-MLFID> <F-CONTENT>.+</F-CONTENT>$`, Fail: fail, UseDNS: "warn"}

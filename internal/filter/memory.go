@@ -149,12 +149,13 @@ func (m *memory) merge(data *Fields, told told, line []string, at time.Time) (c 
 	c = m.get(told.mlfid, at)
 	switch {
 	case c == nil && told.forget:
-		m.passing = connection{Since: at, Data: *data, Users: m.passing.Users[:0]}
+		m.passing = connection{Since: at, Data: *data} // nothing is kept, so there are no users either
 		c = &m.passing
 	case c == nil:
 		c = m.fresh(at)
 		c.Data = data.appendTo(c.Data)
 		c.Key = c.Data.Get("mlfid")
+		c.addUser(told.user)
 		m.add(c)
 	default:
 		c.goOn(told)
@@ -164,7 +165,6 @@ func (m *memory) merge(data *Fields, told told, line []string, at time.Time) (c 
 			m.forget(c)
 		}
 	}
-	c.addUser(told.user)
 	if c.Pending || len(c.Users) > 1 {
 		nofail = false
 		c.Data.drop("nofail")
