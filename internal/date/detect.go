@@ -256,5 +256,5 @@ func (d *Detector) bubble(at int, now time.Time) {
 
 // yields reports whether the template there gives its place to one of the rank.
 func (d *Detector) yields(at int, rank float64, now time.Time) bool {
-	return rank > d.list[at].rank() || !d.list[at].lastUsed.After(now.Add(-unusedFor))
+	return rank > d.list[at].rank() || d.list[at].lastUsed.Before(now.Add(-unusedFor))
 }

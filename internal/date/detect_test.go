@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // moment is the now of these tests, an ordinary day.
@@ -76,7 +77,12 @@ func checkCase(c oracleCase, want oracleResult, now time.Time, parsed map[string
 	}
 	d := NewDetector(templates)
 	for n, line := range c.Lines {
-		s, found := d.Find(line, now)
+		at := now
+		if c.Times != nil {
+			at = at.Add(time.Duration(c.Times[n]) * time.Second)
+		}
+		s, found := d.Find(line, at)
+		s.Start, s.End = utf8.RuneCountInString(line[:s.Start]), utf8.RuneCountInString(line[:s.End])
 		if e := differ(s, found, want.Answers[n]); e != "" {
 			return fmt.Sprintf("line %d of %q: %s", n, c.Lines[:n+1], e)
 		}

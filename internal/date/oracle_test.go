@@ -22,6 +22,7 @@ time.tzset()
 from fail2ban.server.datedetector import DateDetector
 from fail2ban.server.mytime import MyTime
 MyTime.setTime(req['now'])
+clock = time.time
 out = []
 for case in req['cases']:
     d = DateDetector()
@@ -37,7 +38,11 @@ for case in req['cases']:
     except Exception as e:
         out.append({'error': str(e)})
         continue
-    for line in case['lines'] or []:
+    times = case.get('times')
+    for n, line in enumerate(case['lines'] or []):
+        if times:
+            time.time = lambda at=req['now'] + times[n]: at
+            MyTime.setTime(time.time())
         m = d.matchTime(line)
         if not m or not m[0]:
             answers.append({})
@@ -50,6 +55,8 @@ for case in req['cases']:
         if t is not None and t[0] is not None:
             a['time'] = t[0]
         answers.append(a)
+    time.time = clock
+    MyTime.setTime(req['now'])
     out.append({'answers': answers, 'order': [t.template.name for t in d.templates], 'hits': [t.hits for t in d.templates]})
 json.dump(out, sys.stdout)
 `
@@ -58,6 +65,7 @@ type oracleCase struct {
 	Patterns []string `json:"patterns,omitempty"`
 	Zone     string   `json:"zone,omitempty"`
 	Lines    []string `json:"lines"`
+	Times    []int64  `json:"times,omitempty"` // seconds after now at which the lines arrive
 }
 
 type oracleAnswer struct {
