@@ -67,12 +67,6 @@ func knownCommand(c *cobra.Command, args []string) error {
 	return withHint(fmt.Errorf("gaol has no command %q", args[0]), hint)
 }
 
-// dropTable deletes gaol's table without a daemon.
-func dropTable() error {
-	nft, err := firewall.NewNFT(firewall.NFTOptions{})
-	if err != nil {
-		return hinted(err)
-	}
-	defer nft.Close()
-	return nft.Drop()
-}
+// dropTable deletes gaol's rules and sets without a daemon, of nft and of iptables: nobody has
+// to know which it was.
+func dropTable() error { return hinted(firewall.DropAll()) }

@@ -153,6 +153,8 @@ func hinted(err error) error {
 		return nil
 	case errors.Is(err, firewall.ErrPermission):
 		return withHint(err, "run it as root (sudo gaol run), or try: gaol run --dry-run")
+	case errors.Is(err, firewall.ErrNone):
+		return withHint(err, "load the kernel module nf_tables (modprobe nf_tables), or install the packages iptables and ipset")
 	case errors.Is(err, engine.ErrFail2banRuns):
 		return withHint(err, "stop it first: systemctl stop fail2ban (or: fail2ban-client stop)")
 	case errors.Is(err, engine.ErrNoJail):

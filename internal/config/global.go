@@ -29,6 +29,7 @@ type Own struct {
 	Socket      string // gaol's own control socket
 	SocketGroup string // group that may use it; empty: root only
 	State       string // directory of the store, mode 0700
+	Firewall    string // auto, nft or iptables: what banaction = gaol bans with
 }
 
 // Key describes one of gaol's own configuration keys, for check and for the documentation.
@@ -42,6 +43,7 @@ func Keys() []Key {
 		{"socket", "gaol.conf", definition, "/run/gaol/gaol.sock", "0.1", "gaol's own control socket"},
 		{"socket_group", "gaol.conf", definition, "", "0.1", "group that may use the socket; root only when empty"},
 		{"state", "gaol.conf", definition, "/var/lib/gaol", "0.1", "directory of bans, failures and read positions"},
+		{"firewall", "gaol.conf", definition, "auto", "0.1", "what banaction = gaol bans with: nft, iptables (with ipset), or auto, which is nft where the kernel has it; read at start"},
 		{"blocktype", "jail.conf", "jail", "drop", "0.1", "drop or reject: what banaction = gaol does with a packet"},
 		{"container", "jail.conf", "jail", "", "0.1", "container whose log and published ports are meant (recorded, not used yet)"},
 		{"prefix", "jail.conf", "jail", "32/128", "0.1", "how wide an offender is, IPv4/IPv6: failures of one such prefix are counted together, and it is banned; 32/64 in the embedded configuration"},
@@ -126,7 +128,11 @@ func (l *loader) own() Own {
 			}
 		}
 	}
-	return Own{Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"]}
+	if fw := values["firewall"]; !slices.Contains([]string{"auto", "nft", "iptables"}, fw) {
+		g.complain("firewall", fw, "auto")
+		values["firewall"] = "auto"
+	}
+	return Own{Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"], Firewall: values["firewall"]}
 }
 
 // optional reads a global file that may be missing.

@@ -32,7 +32,8 @@ type Options struct {
 	Fail2ban    string                                    // socket for fail2ban's clients; empty: none is served
 	Group       string                                    // group that may use the socket; empty: root only
 	DryRun      bool                                      // watch and say what would be banned; change nothing
-	Firewall    firewall.Backend                          // nil: the kernel's nf_tables
+	Firewall    firewall.Backend                          // nil: what the configuration asks for
+	Choice      firewall.Choice                           // how it is chosen, for tests; Want is the configuration's
 	Log         *slog.Logger
 	Version     string
 	Now         func() time.Time // nil: time.Now
@@ -218,11 +219,15 @@ func (e *engine) openFirewall(undo *cleanups) error {
 	case e.o.DryRun:
 		e.fw, e.fwName = firewall.NewMemory(), "none: dry run"
 	default:
-		nft, err := firewall.NewNFT(firewall.NFTOptions{})
+		chosen, err := firewall.Choose(e.o.choice(e.conf.Global.Own.Firewall))
 		if err != nil {
 			return err
 		}
-		e.fw, e.fwName = nft, "nft table inet gaol, hook prerouting, before NAT"
+		e.fw, e.fwName = chosen.Backend, chosen.Name
+		if chosen.Warning != "" {
+			e.log.Warn(chosen.Warning)
+		}
+		e.log.Info("firewall: " + e.fwName)
 	}
 	undo.add("close firewall", e.fw.Close)
 	e.deps.apply = e.fw.Apply
@@ -287,6 +292,11 @@ func (e *engine) listen(undo *cleanups) error {
 	}
 	undo.add("close control socket", srv.Close)
 	return nil
+}
+
+func (o Options) choice(want string) firewall.Choice {
+	o.Choice.Want = want
+	return o.Choice
 }
 
 // targets are what the native jails close, in the order of their names.

@@ -143,6 +143,7 @@ func (e *engine) launch(w *worker, before *worker, kernel []firewall.Element, in
 	}
 	w.restore(state, kernel)
 	w.announce()
+	e.differs(w)
 	ctx, cancel := context.WithCancel(e.ctx)
 	w.stop = cancel
 	go w.run(ctx)
@@ -212,6 +213,19 @@ func idOf(p netip.Prefix) (string, event.IDKind) {
 		return p.Addr().String(), event.Address
 	}
 	return p.String(), event.Network
+}
+
+// differs says what the firewall in use carries out otherwise than the jail asks for.
+func (e *engine) differs(w *worker) {
+	fw, ok := e.fw.(interface {
+		Differs(t firewall.Target) string
+	})
+	if !ok || w.target == nil {
+		return
+	}
+	if what := fw.Differs(*w.target); what != "" {
+		e.log.Warn(fmt.Sprintf("[%s] %s", w.conf.Name, what), "logger", "jail")
+	}
 }
 
 // forgetJails deletes from the kernel the jails that are configured no more. Jails that are

@@ -42,6 +42,9 @@ type mender interface {
 	Mend(targets []firewall.Target) (lacked []string, err error)
 }
 
+// hard is a firewall that hears of some losses only, and is looked at more often.
+type hard interface{ LookEvery() time.Duration }
+
 // repairs keeps the kernel as it should be: it wakes up when somebody changes our table, or
 // when a jail finds its sets gone, compares, and writes what is missing. What others added
 // is left alone.
@@ -69,6 +72,9 @@ type repairs struct {
 
 func newRepairs(e *engine) *repairs {
 	r := &repairs{e: e, every: e.o.RepairEvery, wake: make(chan struct{}, 1)}
+	if h, ok := e.fw.(hard); ok && r.every <= 0 {
+		r.every = h.LookEvery()
+	}
 	if r.every <= 0 {
 		r.every = repairEvery
 	}
