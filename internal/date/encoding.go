@@ -7,6 +7,10 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/korean"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
 
 	"gaol/internal/pattern"
 )
@@ -14,11 +18,14 @@ import (
 // Decoder returns what Cutter.Decode needs for a log in encoding name (logencoding, §3): a
 // function that makes text of a line's bytes, U+FFFD for what the encoding does not have. nil is
 // UTF-8, which auto means too: a daemon has no locale of its own. The names are Python's, as far
-// as they belong to encodings whose lines end in the byte of \n; others are an error.
+// as they belong to encodings whose lines end in the byte of \n, and in no other place have that
+// byte; others are an error.
 func Decoder(name string) (func(string) string, error) {
 	switch plain := plainName(name); plain {
 	case "", "auto", "utf8", "u8", "cp65001":
 		return nil, nil
+	case "utf8sig":
+		return func(line string) string { return pattern.DecodeUTF8(strings.TrimPrefix(line, "\xef\xbb\xbf")) }, nil
 	case "ascii", "usascii", "646":
 		return ascii, nil
 	case "latin1", "iso88591", "l1", "latin", "cp819", "88591":
@@ -53,29 +60,57 @@ func byName(plain, name string) encoding.Encoding {
 			name = family + rest
 		}
 	}
-	switch plain {
-	case "cp437":
-		return charmap.CodePage437
-	case "cp850":
-		return charmap.CodePage850
-	case "cp852":
-		return charmap.CodePage852
-	case "cp855":
-		return charmap.CodePage855
-	case "cp858":
-		return charmap.CodePage858
-	case "cp862":
-		return charmap.CodePage862
-	case "macroman":
-		return charmap.Macintosh
+	if e := own(plain); e != nil {
+		return e
 	}
 	if strings.HasPrefix(plain, "utf16") || strings.HasPrefix(plain, "iso2022") {
 		return nil
 	}
 	for _, n := range []string{name, strings.ReplaceAll(strings.ToLower(name), "_", "-"), plain} {
-		if e, err := htmlindex.Get(n); err == nil {
+		if e, err := htmlindex.Get(n); err == nil && e != encoding.Replacement {
 			return e
 		}
+	}
+	return nil
+}
+
+// own are the encodings that the web does not know, or not under Python's name for them.
+func own(plain string) encoding.Encoding {
+	switch plain {
+	case "cp437", "437", "ibm437":
+		return charmap.CodePage437
+	case "cp850", "850", "ibm850":
+		return charmap.CodePage850
+	case "cp852", "852", "ibm852":
+		return charmap.CodePage852
+	case "cp855", "855", "ibm855":
+		return charmap.CodePage855
+	case "cp858", "858", "ibm858":
+		return charmap.CodePage858
+	case "cp860", "860", "ibm860":
+		return charmap.CodePage860
+	case "cp862", "862", "ibm862":
+		return charmap.CodePage862
+	case "cp863", "863", "ibm863":
+		return charmap.CodePage863
+	case "cp865", "865", "ibm865":
+		return charmap.CodePage865
+	case "macroman", "macintosh":
+		return charmap.Macintosh
+	case "cp932", "932", "ms932", "mskanji":
+		return japanese.ShiftJIS
+	case "eucjp", "ujis":
+		return japanese.EUCJP
+	case "iso2022jp", "csiso2022jp":
+		return japanese.ISO2022JP
+	case "cp936", "936", "ms936", "euccn":
+		return simplifiedchinese.GBK
+	case "hz", "hzgb", "hzgb2312":
+		return simplifiedchinese.HZGB2312
+	case "cp949", "949", "ms949", "uhc":
+		return korean.EUCKR
+	case "cp950", "950", "ms950":
+		return traditionalchinese.Big5
 	}
 	return nil
 }
