@@ -83,6 +83,7 @@ const (
 	Prolong             // an existing ban ends later
 	Lift                // the ban is over
 	Spare               // it would have been banned, but must not be; Reason says why
+	Regroup             // the kernel has to hold Add in place of Remove: a prefix for many bans in it, or the reverse
 	Hold                // too many bans: it has to wait; Reason says why, and is empty when that is over
 )
 
@@ -93,6 +94,8 @@ type Decision struct {
 	Restored bool   // the ban came back from the store
 	Reason   string // of a Spare or of a manual ban or lift
 	Forgiven bool   // of a lift by hand: the id's past is forgotten
+
+	Add, Remove []Ban // of a Regroup; add first, so that nobody gets through in between
 }
 
 // Ban is one id kept out by one jail.

@@ -13,6 +13,7 @@ type bans struct {
 	byID  map[string]*ban
 	byEnd timeline // without those that never end
 	bytes int      // evidence kept
+	folds *folds   // is told what comes and goes; nil: nothing is folded
 }
 
 type ban struct {
@@ -37,6 +38,7 @@ func (bs *bans) put(b event.Ban) {
 	}
 	bs.bytes += e.size
 	bs.byID[b.ID] = e
+	bs.folds.put(e.Ban)
 }
 
 func (bs *bans) remove(id string) (event.Ban, bool) {
@@ -49,6 +51,7 @@ func (bs *bans) remove(id string) (event.Ban, bool) {
 	}
 	bs.bytes -= e.size
 	delete(bs.byID, id)
+	bs.folds.drop(e.Ban)
 	return e.Ban, true
 }
 
@@ -79,6 +82,3 @@ func (bs *bans) list() []event.Ban {
 }
 
 func (bs *bans) size() int { return len(bs.byID) }
-
-// Standing is how many bans the kernel has to hold.
-func (j *Jail) Standing() int { return j.bans.size() }

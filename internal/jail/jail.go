@@ -48,7 +48,8 @@ type Options struct {
 	Increment  *Increment    // nil: every ban lasts BanTime
 	Width      Width         // how wide an offender is
 	BanRate    int           // bans of a minute at most, of those that are not by hand; 0: no limit
-	BanLimit   int           // bans at a time at most, likewise
+	BanLimit   int           // bans at a time at most, likewise; a fold is one
+	Aggregate  *Aggregate    // how bans are folded; nil: not. Reconfigure does not change it
 
 	// Spared says whom automatic bans pass over (ignoreip, ignoreself), and why. May be nil.
 	Spared func(id string, kind event.IDKind) (why string, spared bool)
@@ -67,6 +68,7 @@ type Jail struct {
 	bans        bans
 	told        limiter
 	valve       valve
+	folds       *folds    // nil: nothing is folded
 	purged      time.Time // last purge
 	totalFailed uint64
 	totalBanned uint64
@@ -82,12 +84,17 @@ func New(o Options) *Jail {
 		told:    limiter{},
 	}
 	j.tallies.dirty = map[string]struct{}{}
+	j.folds = newFolds(o.Aggregate)
+	j.bans.folds = j.folds
 	return j
 }
 
 // Reconfigure replaces the rules; counts and bans stay as they are (§4.5, reload). New rules
 // are applied to an id with its next failure.
-func (j *Jail) Reconfigure(o Options) { j.o = o }
+func (j *Jail) Reconfigure(o Options) {
+	j.o = o
+	j.folds.doubt()
+}
 
 // Fail counts one failure and returns what follows from it: nothing, a ban (Impose), a later
 // end of the ban that already holds (Prolong), or a Spare that says why the id is not banned.
@@ -119,7 +126,7 @@ func (j *Jail) Fail(f event.Failure, now time.Time) []event.Decision {
 	if prefix != "" {
 		ds = j.spare(event.Ban{Jail: j.o.Name, ID: prefix, Kind: event.Network}, shield+"; "+f.ID+" is banned alone", now)
 	}
-	return append(ds, j.judge(b, now)...)
+	return j.refold(append(ds, j.judge(b, now)...), now)
 }
 
 // failSpared counts a failure of an id that must not be banned, so that a Spare is returned
@@ -148,21 +155,23 @@ func (j *Jail) Ban(b event.Ban, now time.Time) []event.Decision {
 	if len(b.ID) > MaxID {
 		return j.spare(b, tooLong, now)
 	}
-	return j.judge(b, now)
+	return j.refold(j.judge(b, now), now)
 }
 
 // End is when a ban that starts at start ends under the jail's bantime; zero: never.
 func (j *Jail) End(start time.Time) time.Time { return endOf(start, j.o.BanTime) }
 
 // Unban lifts the ban of id and forgets what was counted against it since, so that a forgiven
-// client starts afresh. It returns nothing where id is not banned.
-func (j *Jail) Unban(id string, _ time.Time, reason string) []event.Decision {
+// client starts afresh; a fold that covers it is undone. It returns nothing where nothing of that
+// keeps id out.
+func (j *Jail) Unban(id string, now time.Time, reason string) []event.Decision {
 	j.tallies.remove(id)
+	j.folds.pardon(id)
 	b, ok := j.bans.remove(id)
 	if !ok {
-		return nil
+		return j.refold(nil, now)
 	}
-	return []event.Decision{{Kind: event.Lift, Ban: b, Reason: reason, Forgiven: true}}
+	return j.refold([]event.Decision{{Kind: event.Lift, Ban: b, Reason: reason, Forgiven: true}}, now)
 }
 
 // Tick lifts the bans that are over (now strictly behind their end) and forgets the ids whose
@@ -174,7 +183,7 @@ func (j *Jail) Tick(now time.Time) []event.Decision {
 	for {
 		end, id, ok := j.bans.first()
 		if !ok || !now.After(end) {
-			return ds
+			return j.refold(ds, now)
 		}
 		b, _ := j.bans.remove(id)
 		ds = append(ds, event.Decision{Kind: event.Lift, Ban: b})
@@ -196,6 +205,9 @@ func (j *Jail) Next() (time.Time, bool) {
 			at, ok = due, true
 		}
 	}
+	if j.folds != nil && len(j.folds.suspect) > 0 {
+		return time.Time{}, true
+	}
 	if due, holds := j.valve.releaseAt(); holds && (!ok || due.Before(at)) {
 		at, ok = due, true
 	}
@@ -203,16 +215,17 @@ func (j *Jail) Next() (time.Time, bool) {
 }
 
 // Review lifts the bans of ids that Protected names by now; to be called when the floor has
-// changed (an interface got an address).
+// changed (an interface got an address). Folds that cover them are undone.
 func (j *Jail) Review() []event.Decision {
 	var ds []event.Decision
+	j.folds.doubt()
 	for _, b := range j.bans.list() {
 		if why, ok := j.exempt(b.ID, b.IP, b.Kind, true); ok {
 			j.bans.remove(b.ID)
 			ds = append(ds, event.Decision{Kind: event.Lift, Ban: b, Reason: why})
 		}
 	}
-	return ds
+	return j.refold(ds, j.purged)
 }
 
 // Bans returns the bans that hold, by id.

@@ -28,7 +28,7 @@ func (j *Jail) Restore(bans []event.Ban, tallies []event.Tally, now time.Time) [
 		}
 		j.tallies.trim(j.tallies.insert(t), j.o.MaxMatches)
 	}
-	return ds
+	return j.refold(ds, now)
 }
 
 func (j *Jail) restoreBan(b event.Ban, now time.Time) []event.Decision {
