@@ -130,14 +130,8 @@ func (d *Detector) search(at int, text string, from, to int) (found, bool) {
 	return d.searched, true
 }
 
-// match chooses the template (§2.7, steps 1 and 2).
-//
-// The one that was used last comes first: bound to the line's start or end it is taken wherever it
-// matches; else in the very place of the last line's match, or if it is the only one. A line is
-// alike if the same characters stand around that place: in such a line the template is searched
-// for in the place alone, and if it does not fill it, takes its turn in the list like all others.
-// In one that is not alike it was searched for in the whole line, and what it matched stands
-// against the matches of the others.
+// match chooses the template (0044, steps 1 and 2): the one that was used last, where it stands as
+// in the last line, or the first of the list that fits well enough, or the leftmost.
 func (d *Detector) match(text string) (best found, ok bool) {
 	skip := -1
 	if d.last >= 0 {
@@ -207,7 +201,7 @@ func around(text string, from, to int) (before, after rune) {
 
 func (d *Detector) inPlace(m found) bool { return m.start == d.start && m.end == d.end }
 
-// final reports that nothing better needs to be looked for.
+// final reports that nothing better needs to be looked for (0044, step 2).
 func (d *Detector) final(m found) bool {
 	t := &d.list[m.at]
 	switch {
@@ -219,7 +213,7 @@ func (d *Detector) final(m found) bool {
 	return m.start <= t.distance && m.start <= d.start
 }
 
-// use counts the match and moves the template up the list (§2.7, step 3).
+// use counts the match and moves the template up the list (0044, step 3).
 func (d *Detector) use(m found, text string, now time.Time) {
 	t, again := &d.list[m.at], m.at == d.last
 	t.hits++

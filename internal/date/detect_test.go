@@ -87,7 +87,11 @@ func checkCase(c oracleCase, want oracleResult, now time.Time, parsed map[string
 			return fmt.Sprintf("line %d of %q: %s", n, c.Lines[:n+1], e)
 		}
 	}
-	for n, h := range d.Hits() {
+	hits := d.Hits()
+	if len(hits) != len(want.Order) {
+		return fmt.Sprintf("%d templates, want %d: %q", len(hits), len(want.Order), want.Order)
+	}
+	for n, h := range hits {
 		if h.Name != target(want.Order[n]) || h.Count != want.Hits[n] {
 			return fmt.Sprintf("after %q template %d is %s with %d hits, want %s with %d", c.Lines, n, h.Name, h.Count, want.Order[n], want.Hits[n])
 		}

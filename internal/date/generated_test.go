@@ -3,9 +3,7 @@ package date
 import (
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -73,12 +71,7 @@ func byTemplate(t *testing.T) map[string][]string {
 // 5,000 generated lines for each default template, in logs of fifty lines: the same template, place
 // and time for every line, and the same order of the templates after each log.
 func TestGeneratedLinesAsFail2ban(t *testing.T) {
-	seed, err := strconv.ParseUint(os.Getenv("GAOL_SEED"), 10, 64)
-	if err != nil {
-		seed = 11
-	}
-	t.Logf("GAOL_SEED=%d", seed)
-	r := rand.New(rand.NewPCG(seed, 12))
+	r := seeded(t, 12)
 	before, after := texts()
 	var cases []oracleCase
 	groups := byTemplate(t)

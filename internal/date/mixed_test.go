@@ -90,3 +90,32 @@ func TestMixedLogsAsFail2ban(t *testing.T) {
 	}
 	check(t, "UTC", moment(), cases)
 }
+
+// custom is lines of datepatterns: sets, marks at both ends, groups, pieces of a date.
+func custom() []string {
+	return []string{
+		"{^LN-BEG}", "{DATE}", "^{DATE}", "{^LN-BEG}{DATE}", `^\[({DATE})`, `\[{DATE}\]`, "{UNB}{DATE}", "{NONE}",
+		"EPOCH", "^EPOCH", "{^LN-BEG}EPOCH", "LEPOCH", "^LEPOCH", "a {EPOCH}", "tai64n",
+		"%Y-%m-%d %H:%M:%S", "^%Y-%m-%d %H:%M:%S", "{^LN-BEG}%Y-%m-%d", "%Y-%m-%d$", `%Y\s`, "**%Y-%m**", "{UNB}%H:%M", "%H:%M:%S", "(%H:%M:%S)",
+		"%b %d %H:%M:%S", "(?:%a )?%b %d", "%a %b %d", "{^LN-BEG}(?:%a )?%b %d", "^(?:<%S>)?%b %d", "%d/%b/%Y", "(?:%d/)?%b/%Y", "%d/%m/%Y",
+		"(?:^|x)%Y", "(^%Y)", "(%Y)[-/.]", "abc (%Y|%b)", `\[(%d)`, `(\d+)/%b`, "%I:%M:%S %p", "(?:%Z )?(?:%a )?%b %d", "%Exz %b %d", "^%b-%d", "<%m/%d", "no date",
+	}
+}
+
+// The same with datepatterns of a few lines, where groups, sets and marks decide.
+func TestMixedPatternsAsFail2ban(t *testing.T) {
+	r := seeded(t, 14)
+	all, lines := slices.DeleteFunc(examples(), func(e string) bool { return e == "" || unlike(e) }), custom() // {NONE} and an empty line are an error in fail2ban's reader
+	var cases []oracleCase
+	for range rounds(250) {
+		c := mixedLog(r, 1+r.IntN(12), 20+r.IntN(60), all)
+		for range 1 + r.IntN(5) {
+			c.Patterns = append(c.Patterns, lines[r.IntN(len(lines))])
+		}
+		cases = append(cases, c)
+	}
+	// In a process that has used the set {^LN-BEG} once, its weights count in {^LN-BEG}{DATE} too.
+	set := func(c oracleCase) bool { return slices.Contains(c.Patterns, "{^LN-BEG}") }
+	cases = slices.Concat(slices.DeleteFunc(slices.Clone(cases), set), slices.DeleteFunc(cases, func(c oracleCase) bool { return !set(c) }))
+	check(t, "UTC", moment(), cases)
+}

@@ -37,7 +37,7 @@ func Parse(datepattern string, o Options) (*Templates, error) {
 	if o.Year == 0 {
 		o.Year = 2096
 	}
-	p := parser{year: o.Year, seen: map[string]bool{}}
+	p := parser{year: o.Year, seen: map[string]string{}}
 	if strings.TrimSpace(datepattern) == "" {
 		datepattern = "{DEFAULT}"
 	}
@@ -54,7 +54,7 @@ func Parse(datepattern string, o Options) (*Templates, error) {
 
 type parser struct {
 	year int
-	seen map[string]bool
+	seen map[string]string // name to the line it was written as
 	list []*template
 	sets bool
 }
@@ -80,7 +80,7 @@ func (p *parser) add(line string) error {
 	if err := t.ready(); err != nil {
 		return err
 	}
-	if !p.keep(t) {
+	if !p.keep(t, line) {
 		return errTwice
 	}
 	return nil
@@ -174,8 +174,8 @@ func (p *parser) addDefault(line string, weight float64) error {
 		return err
 	}
 	t.weight = weight
-	if !p.keep(t) {
-		// The one that is there counts as the set's: fail2ban shares it.
+	if !p.keep(t, line) && p.seen[t.name] == line {
+		// The one that is there counts as the set's: fail2ban shares what is written alike.
 		at := slices.IndexFunc(p.list, func(old *template) bool { return old.name == t.name })
 		p.list[at].weight = max(p.list[at].weight, weight)
 	}
@@ -183,11 +183,11 @@ func (p *parser) addDefault(line string, weight float64) error {
 }
 
 // keep appends the template unless one of its name is there.
-func (p *parser) keep(t *template) bool {
-	if p.seen[t.name] {
+func (p *parser) keep(t *template, line string) bool {
+	if _, there := p.seen[t.name]; there {
 		return false
 	}
-	p.seen[t.name] = true
+	p.seen[t.name] = line
 	p.list = append(p.list, t)
 	return true
 }

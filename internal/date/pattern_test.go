@@ -39,6 +39,10 @@ func patterns() []oracleCase {
 		one("^LEPOCH", "1700000000123 x", "[1700000000123456] x", "1700000000123.5", "<1700000000"), one("LEPOCH", "1700000000123 x", "[1700000000123456] x", "[1700000000123456 x"),
 		one("a {EPOCH}", "a 1700000000.123 x", "xa 1700000000"), one("^x {LEPOCH}:", "x 1700000000123: y"), one("{LEPOCH}", "a 1700000000123 "),
 		one("{^LN-BEG}EPOCH", "<<1700000000 x", "<<<1700000000 x"), one("tai64n", "x @4000000050d506482dbdf024 y"), one("^TAI64N", "@4000000050d506482dbdf024"),
+		// The place of the last line's match, in a line where the same characters stand around it.
+		one("{UNB}(XX%S|(?<=Q)X0)", "....QXX1", "QX0.QX0."), one("{UNB}(XX1z|X%S(?=z))", "....XX1zz", "X1z...X1zz"), one("{UNB}X?X%S", ".....XX1", "X1...X1"),
+		{Patterns: []string{"{UNB}X?X%S", "{UNB}Y%S"}, Lines: []string{".....XX1.", "X1...X1..", "Y1...XX1.", "Y1...XX1!", "X1Y1..X1.", "\u00e9...XX1."}},
+		{Patterns: []string{"{UNB}Y%S", "{UNB}X%S", "{UNB}Z%S"}, Lines: []string{".....X1.", "X1...Y1.", "X1...Y1!", ".....Y1X1", "X1"}},
 		// Refused.
 		one("%Q"), one("%E"), one("%Y %"), {Patterns: []string{"%Y", "%Y"}},
 		// Several.

@@ -37,7 +37,7 @@ func TestScannersAgreeWithTemplates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := rand.New(rand.NewPCG(5, 6))
+	r := seeded(t, 15)
 	var mem pattern.Memory
 	sure := map[string]int{}
 	for range 200_000 {
