@@ -27,6 +27,9 @@ const (
 	syslogPID
 	pid
 	message
+	partial
+	partialID
+	priority
 	fieldCount
 )
 
@@ -54,6 +57,12 @@ func fieldOf(name string) field {
 		return pid
 	case "MESSAGE":
 		return message
+	case "CONTAINER_PARTIAL_MESSAGE":
+		return partial
+	case "CONTAINER_PARTIAL_ID":
+		return partialID
+	case "PRIORITY":
+		return priority
 	}
 	return unwanted
 }

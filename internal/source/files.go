@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"gaol/internal/event"
 )
 
@@ -165,32 +167,49 @@ func (s *FileSource) listen() {
 
 // Next is as Source says.
 func (s *FileSource) Next(ctx context.Context) (event.Batch, error) {
+	b, _, err := s.next(ctx, true)
+	return b, err
+}
+
+// try is Next for who does not wait: false when all was read.
+func (s *FileSource) try() (event.Batch, bool) {
+	s.mu.Lock()
+	s.all()
+	s.mu.Unlock()
+	b, ok, err := s.next(context.Background(), false)
+	return b, ok && err == nil
+}
+
+func (s *FileSource) next(ctx context.Context, wait bool) (b event.Batch, ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
 		if err := ctx.Err(); err != nil {
-			return event.Batch{}, err
+			return event.Batch{}, false, err
 		}
 		if s.closed() {
-			return event.Batch{}, ErrClosed
+			return event.Batch{}, false, ErrClosed
 		}
 		if len(s.pending) > 0 {
 			b := s.pending[0]
 			s.pending = s.pending[1:]
-			return b, nil
+			return b, true, nil
 		}
 		now := s.now()
 		if err := s.look(now); err != nil {
-			return event.Batch{}, err
+			return event.Batch{}, false, err
 		}
 		if b, ok := s.turn(now); ok {
-			return b, nil
+			return b, true, nil
 		}
 		if len(s.ready) > 0 || len(s.pending) > 0 || s.stale {
 			continue
 		}
+		if !wait {
+			return event.Batch{}, false, nil
+		}
 		if err := s.wait(ctx); err != nil {
-			return event.Batch{}, err
+			return event.Batch{}, false, err
 		}
 	}
 }
@@ -333,6 +352,9 @@ func (s *FileSource) Close() error {
 			t.close()
 		}
 		clear(s.held)
+		if c, ok := s.o.tree.(inside); ok {
+			err = errors.Join(err, unix.Close(c.root))
+		}
 	})
 	return err
 }

@@ -13,6 +13,9 @@ import (
 // is. A program that ended in the middle of a line never finishes it.
 const maxReplay = 4096
 
+// maxCount is the most pieces that a mark may count; more is no mark of ours.
+const maxCount = 1 << 20
+
 // joiner makes lines of the pieces of a log, and says where reading goes on.
 //
 // Streams are interleaved, so complete lines may stand behind the first piece of a line that is
@@ -110,7 +113,7 @@ func replayOf(m event.Mark) (event.Mark, int) {
 	cursor, count, _ := strings.Cut(m.Cursor, "+")
 	m.Cursor = cursor
 	n, err := strconv.Atoi(count)
-	if err != nil || n < 0 || n > 2*maxReplay {
+	if err != nil || n < 0 || n > maxCount {
 		return m, 0
 	}
 	return m, n

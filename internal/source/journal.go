@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,7 @@ type JournalOptions struct {
 	Dir       string     // read this directory instead of the system's journal
 	Files     []string   // read these files (globs) instead
 	Namespace string     // journald namespace
+	Bare      bool       // lines are the message alone, as a container's program wrote it, with Line.Taken
 	Users     bool       // also the session journals of users, who can write there what they like
 	Resume    event.Mark // behind this cursor; without one, Since counts
 	Since     time.Time  // zero: from the beginning
@@ -47,6 +49,7 @@ type JournalSource struct {
 
 	mu        sync.Mutex // everything below; held by Next
 	cursor    string
+	join      joiner // of Bare
 	following bool
 	failures  int
 	retry     time.Time
@@ -81,7 +84,9 @@ func newJournal(o JournalOptions) (*JournalSource, error) {
 	if o.Backoff == nil {
 		o.Backoff = backoff
 	}
-	j := &JournalSource{o: o, command: command, matches: matches, cursor: o.Resume.Cursor, buf: make([]byte, 64<<10)}
+	j := &JournalSource{o: o, command: command, matches: matches, buf: make([]byte, 64<<10)}
+	resume, replay := replayOf(o.Resume)
+	j.cursor, j.join.replay = resume.Cursor, replay
 	j.life, j.end = context.WithCancel(context.Background())
 	return j, nil
 }
@@ -193,23 +198,57 @@ func (j *JournalSource) read(ctx context.Context) {
 func (j *JournalSource) take(data []byte) {
 	b := event.Batch{Source: journalName, End: j.following && len(data) < len(j.buf)}
 	now := time.Now()
+	taken := false
 	err := j.parser.feed(data, func(e entry) {
-		b.Lines = append(b.Lines, e.line(now))
+		if j.o.Bare {
+			j.bare(&b, &e, now)
+		} else {
+			b.Lines = append(b.Lines, e.line(now))
+		}
 		if e.cut {
 			b.Cut++
 		}
+		taken = true
 		if e.fields[cursor] != "" {
 			j.cursor = e.fields[cursor]
 		}
 	})
-	if len(b.Lines) > 0 {
+	if taken {
 		j.failures = 0
-		b.Mark = event.Mark{Source: journalName, Cursor: j.cursor}
+		b.Mark = j.mark()
 		j.pending = append(j.pending, b)
 	}
 	if err != nil {
 		j.failed(err)
 	}
+}
+
+// bare takes an entry of a container's log in. Its pieces are told apart by the id that Docker
+// gives them, or by the stream, which is the priority (moby, daemon/logger/journald).
+func (j *JournalSource) bare(b *event.Batch, e *entry, now time.Time) {
+	p := piece{text: e.fields[message], stream: e.first(partialID, priority), more: e.fields[partial] == "true"}
+	if us, err := strconv.ParseInt(e.first(sourceRealtime, realtime), 10, 64); err == nil {
+		p.time = time.UnixMicro(us)
+	}
+	j.join.take(p, event.Mark{Source: journalName, Cursor: j.cursor}, now, func(l event.Line, over bool) {
+		b.Lines = append(b.Lines, l)
+		if over {
+			b.Cut++
+		}
+	})
+}
+
+// mark is where reading goes on. In front of the very first entry there is no cursor to go back
+// to.
+func (j *JournalSource) mark() event.Mark {
+	end := event.Mark{Source: journalName, Cursor: j.cursor}
+	if !j.o.Bare {
+		return end
+	}
+	if m := j.join.mark(end); !strings.HasPrefix(m.Cursor, "+") {
+		return m
+	}
+	return end
 }
 
 // ended looks why the child came to its end. The first one is to end; the one that follows is
@@ -220,7 +259,7 @@ func (j *JournalSource) ended() {
 	if err == nil && !j.following {
 		j.following = true
 		j.pending = append(j.pending, event.Batch{
-			Source: journalName, End: true, Mark: event.Mark{Source: journalName, Cursor: j.cursor}})
+			Source: journalName, End: true, Mark: j.mark()})
 		if said != "" {
 			j.report(fmt.Errorf("journalctl: %s", said))
 		}
@@ -228,7 +267,7 @@ func (j *JournalSource) ended() {
 	}
 	if strings.Contains(said, "seek to cursor") {
 		// It is no cursor at all; one whose entry is gone means the next entry.
-		j.cursor = ""
+		j.cursor, j.join = "", joiner{}
 	}
 	if err == nil {
 		err = errors.New("ended of itself")
