@@ -254,6 +254,7 @@ func (n *NFT) elements(c *nftables.Conn, p *place) ([]Element, error) {
 		if err != nil {
 			return nil, err
 		}
+		p.empty[k] = len(found) == 0
 		for _, e := range found {
 			a, ok := netip.AddrFromSlice(e.Key)
 			// Something that is about to expire has a timeout and nothing left of it: with 0

@@ -26,6 +26,7 @@ type place struct {
 	protos []protocol
 	ruled  bool // target is what the rules say; false while the place is only adopted
 	sets   map[setKind]bool
+	empty  map[setKind]bool    // of ban4 and ban6: nothing is in there, as we have just seen
 	nets   map[setKind]*netSet // of net4 and net6
 }
 
@@ -36,7 +37,7 @@ type netSet struct {
 }
 
 func newPlace(id string) *place {
-	return &place{id: id, sets: map[setKind]bool{}, nets: map[setKind]*netSet{}}
+	return &place{id: id, sets: map[setKind]bool{}, empty: map[setKind]bool{}, nets: map[setKind]*netSet{}}
 }
 
 // clone copies what planEnsure changes.
@@ -44,7 +45,7 @@ func clone(places map[string]*place) map[string]*place {
 	copies := make(map[string]*place, len(places))
 	for jail, p := range places {
 		c := *p
-		c.sets = maps.Clone(p.sets)
+		c.sets, c.empty = maps.Clone(p.sets), maps.Clone(p.empty)
 		copies[jail] = &c
 	}
 	return copies
@@ -138,7 +139,7 @@ func (p *place) ensure(t Target) ([]op, error) {
 	for _, k := range []setKind{ban4, ban6} {
 		if !p.sets[k] {
 			ops = append(ops, addSet{p.ref(k)})
-			p.sets[k] = true
+			p.sets[k], p.empty[k] = true, true
 		}
 	}
 	ops = append(ops, p.close(t, protos)...)
@@ -182,7 +183,8 @@ func planForget(places map[string]*place, jail string) []op {
 // planApply is the steps that fulfil one jail's wish, as groups that must not be torn apart.
 // Each element is added, deleted and added: the first makes the second succeed when it has
 // expired meanwhile, the second lets the third set a new timeout (before Linux 6.12 adding
-// what is there keeps the old one).
+// what is there keeps the old one). The first elements of an empty set, all bans of a jail after
+// a reboot, need none of that.
 func planApply(p *place, w *wish, now time.Time) [][]op {
 	var groups [][]op
 	singles := map[setKind][]netip.Prefix{}
@@ -202,7 +204,10 @@ func planApply(p *place, w *wish, now time.Time) [][]op {
 	}
 	for _, k := range []setKind{ban4, ban6} {
 		for chunk := range slices.Chunk(singles[k], maxElems) {
-			groups = append(groups, singlesGroup(p.ref(k), chunk, w))
+			groups = append(groups, singlesGroup(p.ref(k), chunk, w, p.empty[k]))
+		}
+		if len(singles[k]) > 0 {
+			delete(p.empty, k)
 		}
 	}
 	for _, k := range []setKind{net4, net6} {
@@ -213,7 +218,7 @@ func planApply(p *place, w *wish, now time.Time) [][]op {
 	return groups
 }
 
-func singlesGroup(set setRef, prefixes []netip.Prefix, w *wish) []op {
+func singlesGroup(set setRef, prefixes []netip.Prefix, w *wish, empty bool) []op {
 	var bare, timed []elem
 	for _, prefix := range prefixes {
 		bare = append(bare, addrElem(prefix.Addr(), 0))
@@ -221,7 +226,10 @@ func singlesGroup(set setRef, prefixes []netip.Prefix, w *wish) []op {
 			timed = append(timed, addrElem(prefix.Addr(), t))
 		}
 	}
-	group := []op{putElems{set, false, bare}, putElems{set, true, bare}}
+	var group []op
+	if !empty {
+		group = []op{putElems{set, false, bare}, putElems{set, true, bare}}
+	}
 	if len(timed) > 0 {
 		group = append(group, putElems{set, false, timed})
 	}
@@ -320,6 +328,7 @@ func Script(targets []Target, changes []Change) (string, error) {
 		if p == nil {
 			return "", fmt.Errorf("jail %s: %w", jail, ErrGone)
 		}
+		clear(p.empty) // where it is run the sets may be full
 		if wishes[jail].forget {
 			ops = append(ops, planForget(places, jail)...)
 			continue

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -171,6 +172,8 @@ func (r *room) listen(ctx context.Context, all *sync.WaitGroup, tell func(string
 	})
 }
 
+const ownNamespace = "/proc/thread-self/ns/net"
+
 // namespace tells one network namespace from another while both exist.
 type namespace struct{ dev, ino uint64 }
 
@@ -183,7 +186,7 @@ func namespaceAt(path string) (namespace, error) {
 // namespace is the one that n is in, if it was given one.
 func (n *NFT) namespace() (namespace, error) {
 	if n.link.ns == nil {
-		return namespaceAt("/proc/thread-self/ns/net")
+		return namespaceAt(ownNamespace)
 	}
 	var st unix.Stat_t
 	err := unix.Fstat(int(n.link.ns.Fd()), &st)
@@ -192,11 +195,16 @@ func (n *NFT) namespace() (namespace, error) {
 
 // homeOf is the namespace of a backend, which is ours unless it is told another.
 func homeOf(b Backend) namespace {
-	if n, ok := b.(interface{ namespace() (namespace, error) }); ok {
-		home, _ := n.namespace() // without /proc there is no path of a namespace either
-		return home
+	// Errors are left out: without /proc there is no path of a namespace that could lead here.
+	var home namespace
+	switch b := b.(type) {
+	case *NFT:
+		home, _ = b.namespace()
+	case *IPTables:
+		home, _ = namespaceAt(cmp.Or(b.tools.ns, ownNamespace))
+	default:
+		home, _ = namespaceAt(ownNamespace)
 	}
-	home, _ := namespaceAt("/proc/thread-self/ns/net")
 	return home
 }
 

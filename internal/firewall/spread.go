@@ -343,3 +343,19 @@ func (s *Spread) inOrder() []*room {
 	}
 	return all
 }
+
+// Differs is the host's: what it carries out otherwise than a target asks for.
+func (s *Spread) Differs(t Target) string {
+	if h, ok := s.host.(interface{ Differs(t Target) string }); ok {
+		return h.Differs(t)
+	}
+	return ""
+}
+
+// LookEvery is how often the host wants to be compared; 0: it does not say.
+func (s *Spread) LookEvery() time.Duration {
+	if h, ok := s.host.(interface{ LookEvery() time.Duration }); ok {
+		return h.LookEvery()
+	}
+	return 0
+}
