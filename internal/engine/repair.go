@@ -165,7 +165,7 @@ func (r *repairs) run(ctx context.Context) {
 		case <-r.wake:
 			r.settle(ctx)
 		case <-poll.C:
-			r.kick(r.look())
+			r.note(time.Now(), r.look()) // not kick: this round is the look, and no other after it
 		case <-again:
 		}
 		again = nil
@@ -241,7 +241,8 @@ func (r *repairs) round(ctx context.Context) bool {
 		r.note(since, causes...)
 		return false
 	}
-	found := r.bans(ctx, regular)
+	// Where rules are gone, bans may be: that comparison is not put off.
+	found := r.bans(ctx, regular && len(lacked) == 0)
 	r.took = time.Since(begin)
 	if found.lost > 0 {
 		lacked = append(lacked, counted(found.lost, "ban"))

@@ -66,16 +66,26 @@ func (s saying) Write(p []byte) (int, error) { s.to <- string(p); return len(p),
 // start runs an engine; wrap, if not nil, stands between it and the kernel.
 func start(t *testing.T, o engine.Options, wrap func(*firewall.NFT) firewall.Backend) *lab {
 	t.Helper()
+	return startWith(t, o, func(host *netlab.Node) firewall.Backend {
+		nft, err := firewall.NewNFT(firewall.NFTOptions{NetNS: host.Path()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wrap != nil {
+			return wrap(nft)
+		}
+		return nft
+	})
+}
+
+// startWith is start with any backend.
+func startWith(t *testing.T, o engine.Options, open func(host *netlab.Node) firewall.Backend) *lab {
+	t.Helper()
 	l := &lab{t: t, net: netlab.New(t), said: make(chan string, 10_000)}
 	l.attacker = l.net.NewClient("attacker", attackerAddr+"/24")
 	l.staff = l.net.NewClient("staff", "203.0.113.7/24")
 	l.net.Host.Serve("tcp", ":22")
-	nft, err := firewall.NewNFT(firewall.NFTOptions{NetNS: l.net.Host.Path()})
-	l.must(err)
-	l.fw = nft
-	if wrap != nil {
-		l.fw = wrap(nft)
-	}
+	l.fw = open(l.net.Host)
 	dir := t.TempDir()
 	log := filepath.Join(dir, "auth.log")
 	l.must(os.WriteFile(log, nil, 0o600))
