@@ -64,6 +64,9 @@ func printStatus(out io.Writer, s *event.Status) error {
 		{"configuration", s.Config},
 		{"firewall", s.Firewall},
 	}
+	if s.Containers != "" {
+		head = append(head, []string{"containers", s.Containers})
+	}
 	if s.FirewallProblem != "" {
 		head = append(head, []string{"problem", s.FirewallProblem})
 	}
@@ -126,7 +129,14 @@ func printJail(out io.Writer, j event.JailStatus) error {
 	rows = append(rows,
 		[]string{"filter", j.Filter},
 		[]string{"rule", fmt.Sprintf("%s within %s, bantime %s", plural(j.MaxRetry, "failure"), showSpan(j.FindTime), showSpan(j.BanTime))},
-		[]string{"port", port(j)},
+		[]string{"port", port(j)})
+	if j.Container != "" {
+		rows = append(rows, []string{"container", j.Container}, []string{"closes", or(strings.Join(j.Closes, ", "), "nothing now")})
+	}
+	for _, n := range j.ContainerNotes {
+		rows = append(rows, []string{"note", n})
+	}
+	rows = append(rows,
 		[]string{"actions", strings.Join(j.Actions, ", ")})
 	for _, a := range j.ActionStates {
 		if text := fares(a); text != "" {

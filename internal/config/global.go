@@ -29,7 +29,9 @@ type Own struct {
 	Socket      string // gaol's own control socket
 	SocketGroup string // group that may use it; empty: root only
 	State       string // directory of the store, mode 0700
-	Firewall    string // auto, nft or iptables: what banaction = gaol bans with
+	// ContainerSocket is where the container engine listens, several separated by blanks; empty: where Docker and Podman do.
+	ContainerSocket string
+	Firewall        string // auto, nft or iptables: what banaction = gaol bans with
 }
 
 // Key describes one of gaol's own configuration keys, for check and for the documentation.
@@ -44,8 +46,9 @@ func Keys() []Key {
 		{"socket_group", "gaol.conf", definition, "", "0.1", "group that may use the socket; root only when empty"},
 		{"state", "gaol.conf", definition, "/var/lib/gaol", "0.1", "directory of bans, failures and read positions"},
 		{"firewall", "gaol.conf", definition, "auto", "0.1", "what banaction = gaol bans with: nft, iptables (with ipset), or auto, which is nft where the kernel has it; read at start"},
+		{"container_socket", "gaol.conf", definition, "", "0.1", "socket of the container engine, several separated by blanks; empty: /run/docker.sock, /var/run/docker.sock, /run/podman/podman.sock; the first that answers is read; read at start"},
 		{"blocktype", "jail.conf", "jail", "drop", "0.1", "drop or reject: what banaction = gaol does with a packet"},
-		{"container", "jail.conf", "jail", "", "0.1", "container whose log and published ports are meant (recorded, not used yet)"},
+		{"container", "jail.conf", "jail", "", "0.1", "the container whose published ports banaction = gaol closes: NAME, label=KEY[=VALUE] or compose=PROJECT/SERVICE"},
 		{"prefix", "jail.conf", "jail", "32/128", "0.1", "how wide an offender is, IPv4/IPv6: failures of one such prefix are counted together, and it is banned; 32/64 in the embedded configuration"},
 		{"aggregate", "jail.conf", "jail", "off", "0.1", "on: the bans of many offenders of one prefix become one ban of the prefix in the kernel, while aggregate.budget allows it"},
 		{"aggregate.budget", "jail.conf", "jail", "1/32", "0.1", "how many others a prefix may cover for each of its offenders: IPv4 addresses / IPv6 networks of length 64"},
@@ -132,7 +135,7 @@ func (l *loader) own() Own {
 		g.complain("firewall", fw, "auto")
 		values["firewall"] = "auto"
 	}
-	return Own{Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"], Firewall: values["firewall"]}
+	return Own{Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"], Firewall: values["firewall"], ContainerSocket: values["container_socket"]}
 }
 
 // optional reads a global file that may be missing.

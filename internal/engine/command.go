@@ -105,7 +105,7 @@ func (w *worker) status() event.JailStatus {
 		Name: w.conf.Name, Running: true, Problem: w.problem, Filter: w.conf.FilterName,
 		MaxRetry: w.conf.MaxRetry, FindTime: w.conf.FindTime, BanTime: w.conf.BanTime,
 		Port: w.conf.Port, Protocol: w.conf.Protocol, Actions: w.actionNames(),
-		Repairs: w.repairs, LastRepair: w.lastRepair,
+		Folds: w.jail.Folds(), Repairs: w.repairs, LastRepair: w.lastRepair,
 		Lines: w.lines, Aborted: w.aborted, CutLines: w.cut, Dropped: w.asks.dropped, Bans: w.jail.Bans(),
 	}
 	var failing string
@@ -218,9 +218,7 @@ func (e *engine) unban(ctx context.Context, c control.Unban) (control.Reply, err
 			}
 			w.settle(context.Background(), ds)
 			w.written()
-			for _, d := range ds {
-				reply.Bans = append(reply.Bans, d.Ban)
-			}
+			reply.Bans = append(reply.Bans, letOut(w.conf.Name, c.ID, ds)...)
 		})
 	}
 	return reply, nil
@@ -244,6 +242,9 @@ func (e *engine) meant(ctx context.Context, c control.Unban) func(*worker) []str
 		if one, banned := w.offender(id); banned && !c.All {
 			return []string{one}
 		}
+		if _, folded := w.jail.FoldOf(id); folded && kind == event.Address {
+			return []string{id}
+		}
 		if !c.Within && !c.All {
 			return nil
 		}
@@ -265,6 +266,9 @@ func (e *engine) banned(c control.Banned) (control.Reply, error) {
 				if c.ID == "" || hits(b, c.ID) {
 					reply.Bans = append(reply.Bans, b)
 				}
+			}
+			if f, folded := w.jail.FoldOf(canonicalID(c.ID)); folded {
+				reply.Bans = append(reply.Bans, f)
 			}
 		})
 	}

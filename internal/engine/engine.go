@@ -70,20 +70,22 @@ type deps struct {
 }
 
 type engine struct {
-	o         Options
-	log       *slog.Logger
-	deps      *deps
-	store     *store.Store
-	fw        firewall.Backend
-	fwName    string
-	started   time.Time
-	stop      context.CancelCauseFunc
-	ctx       context.Context
-	unbanAll  atomic.Bool // `stop --unban`
-	dropTable atomic.Bool // `panic`
-	repairs   *repairs
-	reloading sync.Mutex
-	naming    sync.Mutex // held while names of ignoreip are looked up
+	o          Options
+	log        *slog.Logger
+	deps       *deps
+	store      *store.Store
+	fw         firewall.Backend
+	fwName     string
+	started    time.Time
+	stop       context.CancelCauseFunc
+	ctx        context.Context
+	unbanAll   atomic.Bool // `stop --unban`
+	dropTable  atomic.Bool // `panic`
+	repairs    *repairs
+	containers containers
+	ruling     sync.Mutex // held from reading what the rules should be until they are
+	reloading  sync.Mutex
+	naming     sync.Mutex // held while names of ignoreip are looked up
 
 	mu       sync.Mutex // guards what follows: commands come from other goroutines
 	conf     *config.Config
@@ -133,7 +135,7 @@ func start(ctx context.Context, o Options) (*engine, func() error, error) {
 	}
 	e := &engine{o: o, log: o.Log, started: o.Now(), workers: map[string]*worker{}, broken: map[string]string{}}
 	e.ctx, e.stop = context.WithCancelCause(ctx)
-	steps := []func(*cleanups) error{e.readConfig, e.lookAround, e.openStore, e.takeOver, e.openFirewall, e.startJails, e.keepFirewall, e.listen, e.listenFail2ban}
+	steps := []func(*cleanups) error{e.readConfig, e.lookAround, e.openStore, e.takeOver, e.openFirewall, e.watchContainers, e.startJails, e.keepFirewall, e.followContainers, e.listen, e.listenFail2ban}
 	for _, step := range steps {
 		if err := step(&undo); err != nil {
 			return e, undo.run, err
@@ -229,9 +231,16 @@ func (e *engine) openFirewall(undo *cleanups) error {
 		}
 		e.log.Info("firewall: " + e.fwName)
 	}
+	if e.o.Firewall == nil && !e.o.DryRun {
+		e.fw = firewall.NewSpread(e.fw)
+	}
 	undo.add("close firewall", e.fw.Close)
 	e.deps.apply = e.fw.Apply
-	e.deps.ensure = func() error { return e.fw.Ensure(e.targets()) }
+	e.deps.ensure = func() error {
+		e.ruling.Lock()
+		defer e.ruling.Unlock()
+		return e.fw.Ensure(e.targets())
+	}
 	e.deps.list, e.repairs = e.fw.List, newRepairs(e)
 	e.deps.lost = func() { e.repairs.kick("a jail found its sets gone") }
 	e.deps.queues, e.deps.journal = action.NewQueues(context.Background()), e.store
@@ -305,8 +314,8 @@ func (e *engine) targets() []firewall.Target {
 	defer e.mu.Unlock()
 	var all []firewall.Target
 	for _, name := range slices.Sorted(maps.Keys(e.workers)) {
-		if t := e.workers[name].target; t != nil {
-			all = append(all, *t)
+		if w := e.workers[name]; w.target != nil {
+			all = append(all, e.scoped(w.plan))
 		}
 	}
 	return all

@@ -195,7 +195,7 @@ func (w *worker) restore(state store.State, kernel []firewall.Element) {
 			}
 			continue
 		}
-		if !slices.Contains(state.Unbanned, id) {
+		if !slices.Contains(state.Unbanned, id) && !slices.Contains(state.Folds, id) {
 			bans = append(bans, event.Ban{Jail: w.conf.Name, ID: id, Kind: kind, IP: id, Start: now, End: end,
 				Reason: "found in the kernel's set"})
 		}
@@ -204,6 +204,7 @@ func (w *worker) restore(state store.State, kernel []firewall.Element) {
 		w.confirmed = state.Unbanned
 	}
 	w.settle(context.Background(), w.jail.Restore(bans, state.Tallies, now))
+	w.clearFolds(state.Folds)
 	w.written()
 }
 

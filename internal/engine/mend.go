@@ -30,7 +30,7 @@ func (w *worker) mend(regular bool) int {
 		return 0
 	}
 	now := w.deps.now()
-	lost := lacking(w.jail.Bans(), kernel[name], now)
+	lost := lacking(w.jail.Elements(), kernel[name], now)
 	if len(lost) == 0 {
 		return 0
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gaol/internal/config"
+	"gaol/internal/container"
 	"gaol/internal/date"
 	"gaol/internal/filter"
 	"gaol/internal/firewall"
@@ -15,14 +16,15 @@ import (
 // plan is a jail made ready: everything that can fail without touching the kernel, a log or
 // the store has succeeded. A reload plans all jails before it stops the first.
 type plan struct {
-	conf    config.Jail
-	program *filter.Program
-	dates   *date.Templates
-	decode  func(string) string // logencoding; nil: UTF-8
-	ignore  *host.List
-	target  *firewall.Target // nil: the jail has no native ban action
-	actions []config.Action  // action.d commands
-	bare    bool             // made by fail2ban-client add: it may be without logs
+	conf      config.Jail
+	program   *filter.Program
+	dates     *date.Templates
+	decode    func(string) string // logencoding; nil: UTF-8
+	ignore    *host.List
+	target    *firewall.Target // nil: the jail has no native ban action
+	actions   []config.Action  // action.d commands
+	container container.Ref    // whose ports are closed; zero: this machine's
+	bare      bool             // made by fail2ban-client add: it may be without logs
 }
 
 // makePlan compiles a jail. The error names file and line of what is wrong.
@@ -43,6 +45,11 @@ func makePlan(j config.Jail, resolver *host.Resolver, year int) (*plan, error) {
 	p.ignore, bad = host.ParseList(j.IgnoreIP, resolver)
 	if len(bad) > 0 {
 		return nil, fmt.Errorf("%s: %w", j.Where("ignoreip"), errors.Join(bad...))
+	}
+	if j.Container != "" {
+		if p.container, err = container.ParseRef(j.Container); err != nil {
+			return nil, fmt.Errorf("%s: %w", j.Where("container"), err)
+		}
 	}
 	if p.decode, err = date.Decoder(j.LogEncoding); err != nil {
 		return nil, fmt.Errorf("%s: %w", j.Where("logencoding"), err)

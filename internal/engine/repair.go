@@ -271,6 +271,8 @@ func counted(n int, what string) string {
 // rules makes the rules true and says what was missing.
 func (r *repairs) rules() (lacked []string, err error) {
 	if m, ok := r.e.fw.(mender); ok {
+		r.e.ruling.Lock()
+		defer r.e.ruling.Unlock()
 		return m.Mend(r.e.targets())
 	}
 	return nil, r.e.deps.ensure()

@@ -22,13 +22,16 @@ func (w *worker) settle(ctx context.Context, ds []event.Decision, marks ...event
 	lifted := false
 	for len(ds) > 0 {
 		n := 1
-		for n < len(ds) && (ds[n].Kind == event.Lift) == (ds[0].Kind == event.Lift) {
+		for n < len(ds) && stage(ds[n]) == stage(ds[0]) {
 			n++
 		}
-		if ds[0].Kind == event.Lift {
+		switch stage(ds[0]) {
+		case event.Lift:
 			lifted = true
 			w.lift(ctx, ds[:n])
-		} else {
+		case event.Regroup:
+			w.regroup(ds[:n])
+		default:
 			w.impose(ctx, ds[:n])
 		}
 		ds = ds[n:]
@@ -43,6 +46,14 @@ func (w *worker) settle(ctx context.Context, ds []event.Decision, marks ...event
 		return
 	}
 	w.save()
+}
+
+// stage is what decisions that are carried out together have in common.
+func stage(d event.Decision) event.Kind {
+	if d.Kind == event.Lift || d.Kind == event.Regroup {
+		return d.Kind
+	}
+	return event.Impose
 }
 
 // saveEvery is how often positions, counts and memory are written while reading is behind.
@@ -152,6 +163,9 @@ func (w *worker) kernel(add, remove []event.Ban, now time.Time) bool {
 	}
 	change := firewall.Change{Jail: w.conf.Name}
 	for _, b := range add {
+		if w.jail.Covered(b.ID) {
+			continue // a fold stands for it
+		}
 		if el, ok := elementOf(b, now); ok {
 			change.Add = append(change.Add, el)
 		} else if prefix, valid := prefixOf(b); valid {
@@ -161,7 +175,7 @@ func (w *worker) kernel(add, remove []event.Ban, now time.Time) bool {
 		}
 	}
 	for _, b := range remove {
-		if prefix, valid := prefixOf(b); valid {
+		if prefix, valid := prefixOf(b); valid && !w.jail.Stands(b.ID) {
 			change.Remove = append(change.Remove, prefix)
 		}
 	}
@@ -198,11 +212,11 @@ func (w *worker) repair() int {
 	now := w.deps.now()
 	var lifts []event.Ban
 	for _, b := range w.owedLifts {
-		if _, again := w.jail.Find(b.ID); !again {
+		if !w.jail.Stands(b.ID) {
 			lifts = append(lifts, b)
 		}
 	}
-	bans := w.jail.Bans()
+	bans := w.jail.Elements()
 	if !w.kernel(bans, lifts, now) {
 		return 0
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"gaol/internal/event"
+	"gaol/internal/host"
 )
 
 // shields says which prefixes must not be banned as a whole, in the version of now: ignoreip
@@ -50,5 +51,27 @@ func (w *worker) covering(id string) (all []event.Ban) {
 			all = append(all, b)
 		}
 	}
+	if f, folded := w.jail.FoldOf(canonicalID(id)); folded {
+		all = append(all, f)
+	}
 	return all
+}
+
+func canonicalID(text string) string {
+	id, _ := host.ParseID(text)
+	return id
+}
+
+// letOut are the bans that decisions of an Unban of id lifted: those of the jail, and that of a
+// fold which covered an id that was not banned itself.
+func letOut(jail, id string, ds []event.Decision) (out []event.Ban) {
+	for _, d := range ds {
+		if d.Kind == event.Lift {
+			out = append(out, d.Ban)
+		}
+	}
+	if len(out) == 0 && len(ds) > 0 {
+		out = append(out, event.Ban{Jail: jail, ID: canonicalID(id)})
+	}
+	return out
 }

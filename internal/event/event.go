@@ -115,6 +115,7 @@ type Ban struct {
 	Reason  string            `json:"reason,omitempty"` // given with `gaol ban --reason`
 	Manual  bool              `json:"manual,omitempty"`
 	Times   int               `json:"times,omitempty"` // how often the id was banned, with this one (bantime.increment)
+	Fold    bool              `json:"fold,omitempty"`  // it stands for Count bans of one prefix (aggregate), and is none of its own
 }
 
 // Tally is a jail's count for one id that is not banned yet (§4.1 of fail2ban's rules).

@@ -45,6 +45,7 @@ type JailStatus struct {
 	LastRepair      time.Time      `json:"last_repair,omitzero"`
 	Packets         *uint64        `json:"packets,omitempty"` // dropped by the native rules since they were laid; nil: not known
 	Bans            []Ban          `json:"bans"`
+	Folds           []Ban          `json:"folds,omitempty"` // of whole prefixes: in the kernel each stands for Count of the Bans
 }
 
 // SourceStatus is one log of a jail.

@@ -15,6 +15,7 @@ import (
 // logs the bridge's address for all of them (docker.md §6.1). In it are
 //   - the addresses of all interfaces, which holds those of bridges, and loopback whole;
 //   - the gateways of the default routes, IPv4 and IPv6, of all routing tables;
+//   - addresses of containers, and gateways of their networks, where With names them;
 //   - unspecified, multicast and broadcast addresses, which are no client;
 //   - every network that covers or lies in one of these.
 //
@@ -23,7 +24,8 @@ import (
 type Floor struct {
 	own      map[netip.Addr]string // address → interface
 	gateways map[netip.Addr]string // address → interface
-	order    []netip.Addr          // keys of both, sorted, so that reasons are the same each time
+	others   map[netip.Addr]string // address → what it is: of containers, see With
+	order    []netip.Addr          // keys of all, sorted, so that reasons are the same each time
 }
 
 // fixed are networks that no client comes from, and what each of them is.
@@ -43,6 +45,18 @@ func newFloor(own, gateways map[netip.Addr]string) *Floor {
 	keys := slices.AppendSeq(slices.Collect(maps.Keys(own)), maps.Keys(gateways))
 	slices.SortFunc(keys, netip.Addr.Compare)
 	return &Floor{own: own, gateways: gateways, order: slices.Compact(keys)}
+}
+
+// With returns a Floor that protects these addresses too: address → what it is, as in "it is
+// the gateway of docker network web". What is said of an address here goes before what the
+// machine's interfaces say of it.
+func (f *Floor) With(others map[netip.Addr]string) *Floor {
+	wider := newFloor(f.own, f.gateways)
+	wider.others = others
+	wider.order = slices.AppendSeq(wider.order, maps.Keys(others))
+	slices.SortFunc(wider.order, netip.Addr.Compare)
+	wider.order = slices.Compact(wider.order)
+	return wider
 }
 
 // Protects says whether id must not be banned, and why, as a clause: "it is the default
@@ -80,6 +94,9 @@ func (f *Floor) whatIs(a netip.Addr) (string, bool) {
 		if e.prefix.Contains(a) {
 			return e.text, true
 		}
+	}
+	if what, ok := f.others[a]; ok {
+		return what, true
 	}
 	if link, ok := f.own[a]; ok {
 		return "this machine's own address on " + link, true

@@ -290,7 +290,7 @@ func halves(p netip.Prefix) [2]netip.Prefix {
 
 // foldBan is a fold as a ban of its prefix.
 func (j *Jail) foldBan(p netip.Prefix) event.Ban {
-	b := event.Ban{Jail: j.o.Name, ID: p.String(), Kind: event.Network}
+	b := event.Ban{Jail: j.o.Name, ID: p.String(), Kind: event.Network, Fold: true}
 	if f := j.folds.all[p]; f != nil {
 		b.Start, b.End = f.since, f.end
 		b.Count = j.folds.crowds.head(j.rootOf(p), p).members

@@ -23,6 +23,8 @@ type Change struct {
 	Forgiven    []string          // ids whose earlier bans no longer count: Past
 	ForgiveAll  bool              // earlier bans of all ids no longer count
 	Bans        []event.Ban       // new, or changed; Jail counts, not Ban.Jail
+	Folds       []string          // prefixes that may be in the kernel from now on, for the bans in them: written before the kernel is
+	Unfolds     []string          // those that the kernel let go
 	Memory      map[string][]byte // what the filter remembers of a connection, by its key: new, or changed
 	Forgotten   []string          // keys that it remembers no more
 }
@@ -120,6 +122,12 @@ func (w *writer) change(c *Change) {
 	}
 	for i := range c.Bans {
 		w.ban(c.Jail, &c.Bans[i])
+	}
+	for _, prefix := range c.Folds {
+		w.exec(`INSERT OR REPLACE INTO fold VALUES (?,?,?)`, c.Jail, prefix, micros(at))
+	}
+	for _, prefix := range c.Unfolds {
+		w.exec(`DELETE FROM fold WHERE jail=? AND prefix=?`, c.Jail, prefix)
 	}
 	for _, key := range c.Forgotten {
 		w.exec(`DELETE FROM memory WHERE jail=? AND key=?`, c.Jail, key)

@@ -76,6 +76,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time, age time.Duration, run
 			`DELETE FROM ban WHERE "end" < ?`,
 			`DELETE FROM unban WHERE at < ?`,
 			`DELETE FROM memory WHERE at < ?`,
+			`DELETE FROM fold WHERE at < ?`,
 		} {
 			w.exec(statement+gone, before, alive)
 		}

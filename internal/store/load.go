@@ -15,6 +15,7 @@ type State struct {
 	Tallies  []event.Tally // oldest failure first
 	Bans     []event.Ban   // in force when they were written, in order of start; some may have expired since
 	Unbanned []string      // lifted, but the kernel has not confirmed it
+	Folds    []string      // prefixes that may be in the kernel for the bans in them
 	Memory   [][]byte      // what the filter remembers of connections, in the order of their keys
 }
 
@@ -38,6 +39,9 @@ func (s *Store) Load(ctx context.Context, jail string) (State, error) {
 	}
 	if err == nil {
 		state.Unbanned, err = query(ctx, tx, scanText, `SELECT id FROM unban WHERE jail=? ORDER BY id`, jail)
+	}
+	if err == nil {
+		state.Folds, err = query(ctx, tx, scanText, `SELECT prefix FROM fold WHERE jail=? ORDER BY prefix`, jail)
 	}
 	if err == nil {
 		state.Memory, err = query(ctx, tx, scanBytes, `SELECT data FROM memory WHERE jail=? ORDER BY key`, jail)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -76,6 +77,31 @@ func TestPurgeKeepsThePast(t *testing.T) {
 		}
 		if c.now > 3600+1600 && len(all) > 0 && len(all[0].Ban.Matches)+len(all[0].Ban.Fields) > 0 {
 			t.Errorf("at %d: text of the log is kept: %+v", c.now, all[0].Ban)
+		}
+	}
+}
+
+// A prefix is written down before the kernel gets it, and forgotten when the kernel let it go.
+func TestFoldsAreKnownUntilTheKernelLetThemGo(t *testing.T) {
+	s, err := Open(t.TempDir() + "/gaol.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, c := range []struct {
+		change Change
+		want   []string
+	}{
+		{Change{Jail: "sshd", Folds: []string{"192.0.2.0/24", "192.0.2.0/25"}}, []string{"192.0.2.0/24", "192.0.2.0/25"}},
+		{Change{Jail: "web", Unfolds: []string{"192.0.2.0/24"}}, []string{"192.0.2.0/24", "192.0.2.0/25"}},
+		{Change{Jail: "sshd", Folds: []string{"192.0.2.0/24"}, Unfolds: []string{"192.0.2.0/25"}}, []string{"192.0.2.0/24"}},
+	} {
+		if err := s.Commit(t.Context(), []Change{c.change}); err != nil {
+			t.Fatal(err)
+		}
+		state, err := s.Load(t.Context(), "sshd")
+		if err != nil || !slices.Equal(state.Folds, c.want) {
+			t.Errorf("after %+v: %v, %v", c.change, state.Folds, err)
 		}
 	}
 }

@@ -80,6 +80,19 @@ CREATE VIEW taken_over AS
 	FROM takeover ORDER BY at;
 `, `
 ALTER TABLE ban ADD COLUMN times INTEGER NOT NULL DEFAULT 1;
+`, `
+CREATE TABLE allow (
+	id TEXT PRIMARY KEY, since INTEGER, "end" INTEGER, reason TEXT NOT NULL
+) STRICT;
+CREATE VIEW allowed AS
+	SELECT id, strftime('%Y-%m-%d %H:%M:%S', since / 1000000, 'unixepoch', 'localtime') AS since,
+		ifnull(strftime('%Y-%m-%d %H:%M:%S', "end" / 1000000, 'unixepoch', 'localtime'), 'for ever') AS until, reason
+	FROM allow ORDER BY since;
+`, `
+CREATE TABLE fold (
+	jail TEXT NOT NULL, prefix TEXT NOT NULL, at INTEGER NOT NULL,
+	PRIMARY KEY (jail, prefix)
+) STRICT;
 `}
 }
 
