@@ -34,12 +34,13 @@ type variant struct {
 	Filter string            `json:"filter"`
 	Params map[string]string `json:"params"`
 	Run    bool              `json:"run"`
+	Lines  []string          `json:"lines,omitempty"`
 }
 
 func (v variant) String() string {
 	var params []string
 	for _, k := range slices.Sorted(maps.Keys(v.Params)) {
-		params = append(params, fmt.Sprintf("%s=%q", k, v.Params[k]))
+		params = append(params, k+`="`+v.Params[k]+`"`)
 	}
 	if params == nil {
 		return v.Filter

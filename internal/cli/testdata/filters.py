@@ -2,7 +2,7 @@
 
 The first request is {"now": seconds, "dir": configuration, "lines": [text, ...], "limit": seconds};
 it has no answer. Each other one names a filter, which is made anew and fed all the lines:
-request  {"filter": name, "params": {...}, "run": whether to feed it}
+request  {"filter": name, "params": {...}, "run": whether to feed it, "lines": in place of the first's}
 answer   {"spec": [option, value, ...], "found": [[line, [failure, ...]], ...], "hung": [line, ...],
          "broken": [[line, error], ...]}
 "found" lists the lines that gave failures, "hung" those on which matching took more than the limit
@@ -104,7 +104,8 @@ def main():
     for line in sys.stdin:
         request = json.loads(line)
         spec = read(setup["dir"], request["filter"], request["params"] or {})
-        answer = feed(make(spec), setup) if request["run"] else {}
+        lines = request.get("lines")
+        answer = feed(make(spec), dict(setup, lines=lines) if lines else setup) if request["run"] else {}
         print(json.dumps(dict(answer, spec=spec), separators=(",", ":")), flush=True)
 
 
