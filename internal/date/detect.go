@@ -34,6 +34,18 @@ type entry struct {
 
 func (e *entry) rank() float64 { return float64(e.hits) * e.weight / float64(max(e.distance, 1)) }
 
+// lacks reports that the template cannot match, or not where it would be taken. begin is what the
+// line shows at its start, within up to where a match would be taken.
+func (e *entry) lacks(begin, within shape, final bool) bool {
+	if e.needs == 0 || final {
+		return false
+	}
+	if e.anchored {
+		return e.needs&begin == 0
+	}
+	return e.needs&within == 0
+}
+
 // found is one match of a template. Its place is counted in characters, as fail2ban counts.
 type found struct {
 	at         int // index of the template in the list
@@ -144,8 +156,16 @@ func (d *Detector) match(text string) (best found, ok bool) {
 			return best, true
 		}
 	}
+	begin, within := shapes(text, 2), everyShape
+	if end := len(text); begin != everyShape {
+		if ok && best.start > 0 {
+			// What starts farther right is not taken, but for the last of the list.
+			end = max(best.start-1, d.start)
+		}
+		within = shapes(text, end)
+	}
 	for i := range d.list {
-		if i == skip {
+		if i == skip || d.list[i].lacks(begin, within, i == len(d.list)-1) {
 			continue
 		}
 		m, hit := d.search(i, text, 0, len(text))

@@ -1,6 +1,7 @@
 package date
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -70,18 +71,25 @@ func TestScannersAgreeWithTemplates(t *testing.T) {
 	}
 }
 
+// A log of one format each: at the line's start, at one place within the line, behind addresses of
+// all lengths.
 func BenchmarkFind(b *testing.B) {
-	for _, line := range []string{"2026-11-24T11:17:59.123456+00:00 h sshd[1]: x", "2026-11-24 11:17:59,123 x", "Nov 24 11:17:59 h sshd[1]: x", `1.2.3.4 - - [24/Nov/2026:11:17:59 +0000] "GET / HTTP/1.1" 200 5`} {
+	for _, log := range [][]string{
+		{"2026-11-24T11:17:59.123456+00:00 h sshd[1]: x"}, {"2026-11-24 11:17:59,123 x"}, {"Nov 24 11:17:59 h sshd[1]: x"},
+		{`1.2.3.4 - - [24/Nov/2026:11:17:59 +0000] "GET / HTTP/1.1" 200 5`},
+		{`1.2.3.4 - - [24/Nov/2026:11:17:59 +0000] "GET / HTTP/1.1" 200 5`, `192.0.2.17 - - [24/Nov/2026:11:17:59 +0000] "GET / HTTP/1.1" 200 5`, `2001:db8::1 - u [24/Nov/2026:11:17:59 +0000] "GET / HTTP/1.1" 200 5`},
+		{"<34>Nov 24 11:17:59 h sshd[1]: x"},
+	} {
 		templates, err := Parse("", Options{Year: 2026})
 		if err != nil {
 			b.Fatal(err)
 		}
 		d := NewDetector(templates)
 		now := moment()
-		b.Run(line[:20], func(b *testing.B) {
+		b.Run(fmt.Sprintf("%.20s/%d", log[0], len(log)), func(b *testing.B) {
 			b.ReportAllocs()
-			for b.Loop() {
-				if s, ok := d.Find(line, now); !ok || !s.OK {
+			for n := 0; b.Loop(); n++ {
+				if s, ok := d.Find(log[n%len(log)], now); !ok || !s.OK {
 					b.Fatal("no date")
 				}
 			}

@@ -34,6 +34,7 @@ type template struct {
 	weight   float64
 	anchored bool
 	scan     scanner // nil: none
+	needs    shape   // a line without one of them is no match; 0: not known
 	letters  []byte  // by group number, 0 where the group is no value
 }
 
@@ -46,7 +47,7 @@ const (
 
 // newTemplate reads one datepattern line. year bounds %ExY.
 func newTemplate(text string, year int) (*template, error) {
-	t := &template{cut: 1, weight: 1, scan: scannerFor(text, year)}
+	t := &template{cut: 1, weight: 1, scan: scannerFor(text, year), needs: shapeOf(text)}
 	b := bounds(text)
 	expr, shown, named, err := expand(b.pattern, year)
 	if err != nil {
@@ -178,7 +179,7 @@ const (
 // newEpoch is the EPOCH template, LEPOCH where long: at the line's start (at most two non-word
 // characters in front where begin), behind a line-initial "[", or behind "audit(".
 func newEpoch(long, begin bool) *template {
-	t := &template{name: "Epoch", kind: fromEpoch, cut: 1, number: 1, weight: 1, anchored: begin}
+	t := &template{name: "Epoch", kind: fromEpoch, cut: 1, number: 1, weight: 1, anchored: begin, needs: six}
 	digits := epochDigits
 	if long {
 		t.name, digits = "LongEpoch", longDigits
