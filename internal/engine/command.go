@@ -81,6 +81,10 @@ func (e *engine) status(c control.Status) (control.Reply, error) {
 		return control.Reply{}, e.noJail(c.Jail)
 	}
 	e.repairs.tell(&s)
+	s.Containers = e.containers.word()
+	for i := range s.Jails {
+		e.containers.tell(&s.Jails[i])
+	}
 	return control.Reply{Status: &s}, nil
 }
 
@@ -104,7 +108,7 @@ func (w *worker) status() event.JailStatus {
 	s := event.JailStatus{
 		Name: w.conf.Name, Running: true, Problem: w.problem, Filter: w.conf.FilterName,
 		MaxRetry: w.conf.MaxRetry, FindTime: w.conf.FindTime, BanTime: w.conf.BanTime,
-		Port: w.conf.Port, Protocol: w.conf.Protocol, Actions: w.actionNames(),
+		Port: w.conf.Port, Protocol: w.conf.Protocol, Container: w.conf.Container, Actions: w.actionNames(),
 		Folds: w.jail.Folds(), Repairs: w.repairs, LastRepair: w.lastRepair,
 		Lines: w.lines, Aborted: w.aborted, CutLines: w.cut, Dropped: w.asks.dropped, Bans: w.jail.Bans(),
 	}

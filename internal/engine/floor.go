@@ -2,9 +2,11 @@ package engine
 
 import (
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
+	"gaol/internal/container"
 	"gaol/internal/event"
 	"gaol/internal/host"
 	"gaol/internal/jail"
@@ -15,7 +17,10 @@ const floorEvery = 30 * time.Second
 
 // floor is who is never banned, as of the last look at the machine's interfaces. Workers
 // read it while the engine replaces it.
-type floor struct{ now atomic.Pointer[host.Floor] }
+type floor struct {
+	now        atomic.Pointer[host.Floor]
+	containers *container.Watcher // nil: none is watched
+}
 
 func readFloor() (*floor, error) {
 	f := &floor{}
@@ -27,8 +32,52 @@ func (f *floor) refresh() error {
 	if err != nil {
 		return fmt.Errorf("read own addresses: %w", err)
 	}
+	if f.containers != nil {
+		h = h.With(standIns(f.containers.Now()))
+	}
 	f.now.Store(h)
 	return nil
+}
+
+// standIns are the addresses of an engine that stand for others in logs: gateways for every
+// client that the engine hides, containers (proxies, mostly) for everybody behind them.
+// Gateways of networks without a running container are among them, they are the next to be used.
+func standIns(s container.Snapshot) map[netip.Addr]string {
+	all := map[netip.Addr]string{}
+	for _, c := range s.Containers {
+		for _, n := range c.Networks {
+			for _, a := range n.Addrs {
+				all[a] = fmt.Sprintf("the address of %s container %s", s.Engine, c.Name)
+			}
+		}
+	}
+	for _, c := range s.Containers {
+		for _, n := range c.Networks {
+			for _, a := range n.Gateways {
+				all[a] = gatewayOf(s, n.Name)
+			}
+		}
+	}
+	for _, n := range s.Networks {
+		for _, a := range n.Gateways {
+			all[a] = gatewayOf(s, n.Name)
+		}
+	}
+	return all
+}
+
+// gatewayOf says what a gateway is, why a log shows it, and how to see the clients instead
+// (docker.md §1.4, §1.5).
+func gatewayOf(s container.Snapshot, network string) string {
+	text := fmt.Sprintf("the gateway of %s network %s", s.Engine, network)
+	if s.Engine == "podman" {
+		return text + ": a log shows it for every client that Podman's port forwarder or masquerading hides; run the container rootful, or with pasta, to see them"
+	}
+	if !s.Proxy {
+		return text + ": a log shows it for every client that masquerading hides, such as those on this machine"
+	}
+	return text + ": a log shows it for every client that docker-proxy carries (over IPv6, where the network has none, and from this machine); " +
+		`enable IPv6 on the network, or set "userland-proxy": false in daemon.json, to see them`
 }
 
 func (e *engine) refreshFloor() {

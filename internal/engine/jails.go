@@ -224,7 +224,7 @@ func (e *engine) differs(w *worker) {
 	if !ok || w.target == nil {
 		return
 	}
-	if what := fw.Differs(*w.target); what != "" {
+	if what := fw.Differs(e.scoped(w.plan)); what != "" {
 		e.log.Warn(fmt.Sprintf("[%s] %s", w.conf.Name, what), "logger", "jail")
 	}
 }

@@ -15,6 +15,7 @@ type Status struct {
 	Problems []string     `json:"problems,omitempty"` // file:line: what is wrong
 
 	FirewallProblem string    `json:"firewall_problem,omitempty"` // why rules or bans may not be in force
+	Containers      string    `json:"containers,omitempty"`       // engine that is followed; empty: none
 	Repairs         uint64    `json:"repairs,omitempty"`          // how often rules or bans that the kernel had lost were put back
 	LastRepair      time.Time `json:"last_repair,omitzero"`
 }
@@ -31,6 +32,9 @@ type JailStatus struct {
 	BanTime         time.Duration  `json:"bantime"`  // nanoseconds; negative: for ever
 	Port            string         `json:"port,omitempty"`
 	Protocol        string         `json:"protocol,omitempty"`
+	Container       string         `json:"container,omitempty"`       // whose ports are closed, as the jail names it
+	Closes          []string       `json:"closes,omitempty"`          // endpoints of the container now: "tcp 2222"
+	ContainerNotes  []string       `json:"container_notes,omitempty"` // what a user may not expect of them
 	Actions         []string       `json:"actions"`
 	ActionStates    []ActionStatus `json:"action_states,omitempty"` // of the action.d commands, in their order
 	Lines           uint64         `json:"lines"`
