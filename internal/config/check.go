@@ -42,7 +42,7 @@ func (k *checker) sources(j *Jail) {
 	case journal && len(j.Filter.JournalMatch) == 0:
 		k.say(Warning, j, j.Where("backend"), "write journalmatch = _SYSTEMD_UNIT=NAME.service",
 			"jail %q reads the whole journal: its filter has no journalmatch", j.Name)
-	case !journal && len(j.LogPath) == 0 && len(j.Filter.JournalMatch) == 0:
+	case !journal && len(j.LogPath) == 0 && len(j.Filter.JournalMatch) == 0 && j.Container == "":
 		k.say(Error, j, j.Where("logpath"), "write logpath = /path/of/the.log", "jail %q has no logpath, it watches nothing", j.Name)
 	}
 	if len(j.Filter.Failregex) == 0 {
@@ -57,6 +57,9 @@ func (k *checker) sources(j *Jail) {
 func (k *checker) words(j *Jail) {
 	if !slices.Contains([]string{"yes", "warn", "no", "raw"}, strings.ToLower(j.UseDNS)) {
 		k.say(Warning, j, j.Where("usedns"), "write usedns = yes, warn, no or raw", "usedns %s is none of yes, warn, no, raw; it means no", quote(j.UseDNS))
+	}
+	if f := strings.ToLower(strings.TrimSpace(j.LogFormat)); !slices.Contains([]string{"", "plain", "json-file", "cri", "k8s-file"}, f) {
+		k.say(Warning, j, j.Where("logformat"), "write logformat = json-file, cri or plain", "logformat %s is none of plain, json-file, cri; it means plain", quote(j.LogFormat))
 	}
 }
 

@@ -19,6 +19,7 @@ type Jail struct {
 
 	Backend                  string   // auto, pyinotify, polling, systemd[...]
 	LogPath                  []string // "glob head" or "glob tail", §3
+	LogFormat                string   // gaol's own key: plain, json-file, cri
 	LogEncoding, LogTimezone string
 
 	MaxRetry, MaxMatches int
@@ -176,7 +177,8 @@ func (r *jailReader) read() {
 			r.value(key)
 		}
 	}
-	j.BlockType, j.Container = r.text("blocktype", ""), r.text("container", "")
+	j.BlockType = r.text("blocktype", "")
+	j.LogFormat = r.text("logformat", "")
 	j.TrustedProxies = r.text("trusted_proxies", "")
 	r.readWidth()
 	r.readActions()

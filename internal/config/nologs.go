@@ -19,6 +19,7 @@ func (r *jailReader) readFilterAndLogs() {
 	j := &r.jail
 	j.SystemdIfNoLogs, j.SkipIfNoLogs = r.bool("systemd_if_nologs", true), r.bool("skip_if_nologs", false)
 	journal := strings.HasPrefix(j.Backend, "systemd")
+	j.Container = r.text("container", "")
 	if journal || j.hasLog() {
 		j.SkipIfNoLogs = false
 		return
@@ -46,10 +47,16 @@ func (r *jailReader) overrideFilter() {
 	j.Filter.UseDNS = j.UseDNS
 }
 
-// hasLog says whether a log file exists now.
+// hasLog says whether a log file exists now. A container's log is waited for.
 func (j *Jail) hasLog() bool {
+	if j.Container != "" && len(j.LogPath) == 0 {
+		return true
+	}
 	for _, l := range j.LogPath {
 		glob, _, _ := strings.Cut(l, " ")
+		if strings.HasPrefix(glob, "container:") {
+			return true
+		}
 		if found, err := filepath.Glob(glob); err == nil && len(found) > 0 {
 			return true
 		}

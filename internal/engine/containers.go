@@ -19,6 +19,7 @@ import (
 // containers is what the engine knows of containers, and what it made of it for each jail.
 type containers struct {
 	watch *container.Watcher // nil: none is watched
+	docks docks              // who reads their logs
 
 	mu    sync.Mutex
 	scope map[string]scope // by jail, those with `container`
@@ -43,7 +44,7 @@ func (e *engine) watchContainers(undo *cleanups) error {
 	if err != nil {
 		return fmt.Errorf("container_socket in gaol.conf: %w", err)
 	}
-	e.containers.watch = w
+	e.containers.watch, e.containers.docks.watch = w, w
 	e.deps.floor.containers = w
 	if err := e.deps.floor.refresh(); err != nil {
 		return err
@@ -75,6 +76,7 @@ func (e *engine) followContainers(undo *cleanups) error {
 // they are. The floor comes first: a container's new address must not be banned meanwhile.
 func (e *engine) containersChanged() {
 	e.tellEngine()
+	e.containers.docks.changed()
 	e.refreshFloor()
 	e.rescope()
 }

@@ -123,7 +123,7 @@ func (e *engine) launch(w *worker, before *worker, kernel []firewall.Element, in
 		return err
 	}
 	e.ready(w.plan)
-	if w.sources, w.missing, err = w.open(state, e.o.Now(), before != nil); err != nil {
+	if w.sources, w.missing, err = w.open(&e.containers.docks, state, e.o.Now(), before != nil); err != nil {
 		return err
 	}
 	for _, m := range state.Marks {

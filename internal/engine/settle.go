@@ -37,6 +37,9 @@ func (w *worker) settle(ctx context.Context, ds []event.Decision, marks ...event
 		ds = ds[n:]
 	}
 	for _, m := range marks {
+		if m.Source == "" {
+			continue // such a log is read again from where it was begun
+		}
 		w.marks[m.Source] = m
 	}
 	// In a burst, positions and counts are written once a second: they are one unit, so a kill

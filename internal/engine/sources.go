@@ -17,7 +17,7 @@ import (
 // open makes the sources of a jail, each to go on at its stored mark. missing are the paths
 // that match nothing yet; they are waited for. carryOn: the jail ran until now, so that also
 // logs that are read from their end on (tail) go on where they were left.
-func (p *plan) open(state store.State, now time.Time, carryOn bool) (all []source.Source, missing []string, err error) {
+func (p *plan) open(d *docks, state store.State, now time.Time, carryOn bool) (all []source.Source, missing []string, err error) {
 	files, missing := p.patterns()
 	if carryOn {
 		files = leftAt(files, state)
@@ -26,12 +26,24 @@ func (p *plan) open(state store.State, now time.Time, carryOn bool) (all []sourc
 		s, err := p.openJournal(state, now)
 		return []source.Source{s}, nil, err
 	}
+	files, inside := splitInside(files)
+	if p.ownLog() || len(inside) > 0 {
+		var absent []string
+		if all, absent, err = p.openContainers(d, inside, state, now, carryOn); err != nil || len(files) == 0 {
+			return all, absent, err
+		}
+		missing = append(missing, absent...)
+	}
 	if len(files) == 0 && p.bare {
 		return nil, nil, nil
 	}
 	if len(files) == 0 {
-		return nil, nil, fmt.Errorf("%s: jail %s has no log to read: set logpath, or backend = systemd with a journalmatch",
+		return nil, nil, fmt.Errorf("%s: jail %s has no log to read: set logpath, container, or backend = systemd with a journalmatch",
 			p.conf.Where("logpath"), p.conf.Name)
+	}
+	format, err := source.ParseFormat(p.conf.LogFormat)
+	if err != nil {
+		format = source.Plain // another's word for something else; gaol check tells
 	}
 	for _, tail := range []bool{false, true} {
 		var patterns []string
@@ -45,7 +57,7 @@ func (p *plan) open(state store.State, now time.Time, carryOn bool) (all []sourc
 		}
 		s, err := source.Files(source.FileOptions{
 			Patterns: patterns, Tail: tail, Polling: p.conf.Backend == "polling",
-			Resume: resumeFrom(state), TooOld: p.tooOld(now),
+			Resume: resumeFrom(state), TooOld: p.tooOld(now), Format: format, Since: now.Add(-p.conf.FindTime),
 		})
 		if err != nil {
 			for _, open := range all {
@@ -82,6 +94,9 @@ func (p *plan) patterns() (all []pattern, missing []string) {
 	for _, l := range p.conf.LogPath {
 		glob, mode, _ := strings.Cut(l, " ")
 		all = append(all, pattern{glob, mode == "tail"})
+		if strings.HasPrefix(glob, insideContainer) {
+			continue
+		}
 		if found, err := filepath.Glob(glob); err != nil || len(found) == 0 {
 			missing = append(missing, glob)
 		}
@@ -100,7 +115,7 @@ func (p *plan) openJournal(state store.State, now time.Time) (source.Source, err
 		return nil, fmt.Errorf("%s: %w", p.conf.Where("backend"), err)
 	}
 	for _, m := range state.Marks {
-		if m.Cursor != "" {
+		if m.Cursor != "" && m.Source == "journal" {
 			o.Resume = m
 		} else if at := time.UnixMicro(m.Offset + 1); m.Source == "journal" && at.After(o.Since) {
 			o.Since = at // fail2ban kept the time of the last entry it read (§4.6)

@@ -135,6 +135,10 @@ func (w *worker) take(ctx context.Context, b event.Batch) {
 		w.log.Error(fmt.Sprintf("[%s] %v", w.conf.Name, b.Err), "logger", "filter")
 		return // such a batch has no lines and no mark
 	}
+	if b.Mark.Source == "" && len(b.Lines) == 0 && !b.End { // a source's trouble is over
+		w.problem = ""
+		return
+	}
 	now := w.deps.now()
 	w.cut += uint64(b.Cut)
 	w.lines += uint64(len(b.Lines))
@@ -145,6 +149,9 @@ func (w *worker) take(ctx context.Context, b event.Batch) {
 	st.Found, st.Mark = true, b.Mark
 	st.Lines += uint64(len(b.Lines))
 	cutter := w.cutter(b.Source)
+	if b.Known { // what stands behind a mark was written since
+		cutter.InOperation = true
+	}
 	w.behind = !b.End
 	cutter.Behind = !b.End // results must not depend on our speed
 	var decisions []event.Decision
