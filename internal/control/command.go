@@ -67,6 +67,23 @@ type Banned struct {
 	ID string `json:"id,omitempty"`
 }
 
+// Allow keeps everybody from banning ID, an address or a network: jails, commands and whoever
+// restores bans. Bans that hit it are lifted. It is written down and outlives the daemon.
+// Reply: Allowed holds it, Bans what was lifted.
+type Allow struct {
+	ID     string         `json:"id"`
+	For    *time.Duration `json:"for_ns,omitempty"` // nanoseconds; nil or negative: until it is taken back
+	Reason string         `json:"reason,omitempty"`
+}
+
+// Disallow takes an Allow back. Reply: Allowed holds what it was; Unknown where there is none.
+type Disallow struct {
+	ID string `json:"id"`
+}
+
+// Allowed asks for the allow-list. Reply: Allowed.
+type Allowed struct{}
+
 // Reload reads the configuration again. Reply: Problems holds all findings, beside an error
 // too; jails that are broken keep their running version.
 type Reload struct {
@@ -85,22 +102,26 @@ type Stop struct {
 // Version asks which gaol this is. Reply: Status with Version, PID and Started alone.
 type Version struct{}
 
-func (Status) name() string  { return "status" }
-func (Ban) name() string     { return "ban" }
-func (Unban) name() string   { return "unban" }
-func (Banned) name() string  { return "banned" }
-func (Reload) name() string  { return "reload" }
-func (Stop) name() string    { return "stop" }
-func (Version) name() string { return "version" }
+func (Status) name() string   { return "status" }
+func (Ban) name() string      { return "ban" }
+func (Unban) name() string    { return "unban" }
+func (Banned) name() string   { return "banned" }
+func (Allow) name() string    { return "allow" }
+func (Disallow) name() string { return "disallow" }
+func (Allowed) name() string  { return "allowed" }
+func (Reload) name() string   { return "reload" }
+func (Stop) name() string     { return "stop" }
+func (Version) name() string  { return "version" }
 
 // Reply is what a command answers; each command says above which fields it fills.
 type Reply struct {
-	Status   *event.Status `json:"status,omitempty"`
-	Bans     []event.Ban   `json:"bans,omitempty"`
-	Covering []event.Ban   `json:"covering,omitempty"` // of an Unban: what goes on keeping the id out
-	Outcome  Outcome       `json:"outcome,omitempty"`
-	Problems []string      `json:"problems,omitempty"` // "file:line: what is wrong"
-	Value    any           `json:"value,omitempty"`    // of Get, Set and FlushLogs
+	Status   *event.Status     `json:"status,omitempty"`
+	Bans     []event.Ban       `json:"bans,omitempty"`
+	Covering []event.Ban       `json:"covering,omitempty"` // of an Unban: what goes on keeping the id out
+	Allowed  []event.Allowance `json:"allowed,omitempty"`
+	Outcome  Outcome           `json:"outcome,omitempty"`
+	Problems []string          `json:"problems,omitempty"` // "file:line: what is wrong"
+	Value    any               `json:"value,omitempty"`    // of Get, Set and FlushLogs
 }
 
 // Outcome is what a Ban came to.
@@ -152,6 +173,12 @@ func decode(name string, body []byte) (Command, error) {
 		return decodeInto[Unban](body)
 	case "banned":
 		return decodeInto[Banned](body)
+	case "allow":
+		return decodeInto[Allow](body)
+	case "disallow":
+		return decodeInto[Disallow](body)
+	case "allowed":
+		return decodeInto[Allowed](body)
 	case "reload":
 		return decodeInto[Reload](body)
 	case "stop":
@@ -175,7 +202,7 @@ func decode(name string, body []byte) (Command, error) {
 // readOnly says which commands change nothing, and so may be asked with GET.
 func readOnly(c Command) bool {
 	switch c.(type) {
-	case Status, Banned, Version, Get:
+	case Status, Banned, Allowed, Version, Get:
 		return true
 	}
 	return false

@@ -22,11 +22,20 @@ func (e *engine) Do(ctx context.Context, c control.Command) (control.Reply, erro
 	case control.Status:
 		return e.status(c)
 	case control.Ban:
+		if err := notOneself(ctx, c.ID); err != nil {
+			return control.Reply{}, err
+		}
 		return e.ban(c)
 	case control.Unban:
 		return e.unban(ctx, c)
 	case control.Banned:
 		return e.banned(c)
+	case control.Allow:
+		return e.allow(c)
+	case control.Disallow:
+		return e.disallow(c)
+	case control.Allowed:
+		return e.allowed()
 	case control.Reload:
 		return e.reloadBy(c)
 	case control.Stop:

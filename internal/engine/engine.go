@@ -56,6 +56,7 @@ type deps struct {
 	log      *slog.Logger
 	resolver *host.Resolver
 	floor    *floor
+	allows   *allows
 	commit   func(store.Change) <-chan error
 	past     func(ctx context.Context, jail, id string) (times int, last time.Time, err error)
 	// maxMatches is dbmaxmatches: how many log lines the store keeps of a ban.
@@ -209,7 +210,10 @@ func (e *engine) openStore(undo *cleanups) error {
 	done := make(chan struct{})
 	go func() { defer close(done); c.run() }()
 	undo.add("write down state", func() error { close(c.queue); <-done; return nil })
-	e.deps = &deps{now: e.o.Now, log: e.log, resolver: host.NewResolver(), commit: c.commit, past: s.Past, maxMatches: e.maxMatches, dryRun: e.o.DryRun}
+	e.deps = &deps{now: e.o.Now, log: e.log, resolver: host.NewResolver(), commit: c.commit, past: s.Past, maxMatches: e.maxMatches, dryRun: e.o.DryRun, allows: &allows{}}
+	if _, err := e.readAllowed(); err != nil {
+		return err
+	}
 	e.deps.floor, err = readFloor()
 	return err
 }

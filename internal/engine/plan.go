@@ -21,6 +21,7 @@ type plan struct {
 	dates     *date.Templates
 	decode    func(string) string // logencoding; nil: UTF-8
 	ignore    *host.List
+	proxies   *host.Guard      // trusted_proxies
 	target    *firewall.Target // nil: the jail has no native ban action
 	actions   []config.Action  // action.d commands
 	container container.Ref    // whose ports are closed; zero: this machine's
@@ -50,6 +51,9 @@ func makePlan(j config.Jail, resolver *host.Resolver, year int) (*plan, error) {
 		if p.container, err = container.ParseRef(j.Container); err != nil {
 			return nil, fmt.Errorf("%s: %w", j.Where("container"), err)
 		}
+	}
+	if p.proxies, err = readProxies(j.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("%s: %w", j.Where("trusted_proxies"), err)
 	}
 	if p.decode, err = date.Decoder(j.LogEncoding); err != nil {
 		return nil, fmt.Errorf("%s: %w", j.Where("logencoding"), err)
