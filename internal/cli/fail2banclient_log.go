@@ -8,29 +8,46 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 )
 
-// logFile is where a daemon logs: a file that is opened anew after logrotate moved it, or one
-// of the standard streams. Target and level can be changed while it is in use.
+// logFile is where a daemon logs: a file that is opened anew after logrotate moved it, one of the
+// standard streams, or syslogd or journald. Target and level can be changed while it is in use.
 type logFile struct {
 	level       *slog.LevelVar
 	stdout, err io.Writer
 
 	mu     sync.Mutex
 	name   string // of level, in fail2ban's words
-	target string
+	target logTarget
+	socket string // of syslogd; empty or "auto": its usual one
 	out    io.Writer
-	file   *os.File // nil: a stream
+	file   *os.File   // nil: no file
+	sys    *daemonLog // nil: neither syslogd nor journald
+	lost   bool       // nobody hears on the other side of sys, and it was told
 }
 
-// openLog opens target for a daemon. "" is STDOUT.
-func openLog(c *cobra.Command, target string, level slog.Level) (*logFile, error) {
-	l := &logFile{level: &slog.LevelVar{}, stdout: c.OutOrStdout(), err: c.ErrOrStderr()}
+// openLog opens target for a daemon; "" is STDOUT. socket is where SYSLOG is. Where syslogd or
+// journald cannot be reached, that is told on standard error, and so is what is logged until
+// they can.
+func openLog(c *cobra.Command, target, socket string, level slog.Level) (*logFile, error) {
+	l := &logFile{level: &slog.LevelVar{}, stdout: c.OutOrStdout(), err: c.ErrOrStderr(), socket: socket}
 	l.level.Set(level)
 	l.name = levelName(level)
-	return l, l.SetTarget(or(target, "STDOUT"))
+	t, err := parseLogTarget(or(target, "STDOUT"))
+	if err != nil {
+		return l, err
+	}
+	if !t.far() {
+		return l, l.setTarget(or(target, "STDOUT"))
+	}
+	l.target, l.out = t, l.err
+	if l.sys, err = dialLog(t, socket); err != nil {
+		l.lose(err)
+	}
+	return l, nil
 }
 
 // levelName is fail2ban's word for a level (§1.8).
@@ -55,25 +72,72 @@ func (l *logFile) Write(b []byte) (int, error) {
 	return l.out.Write(b)
 }
 
+// Record implements engine.Recorder.
+func (l *logFile) Record(t time.Time, level slog.Level, logger, message string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sys != nil {
+		err := l.sys.send(level, logger, message)
+		if err == nil {
+			l.lost = false
+			return nil
+		}
+		l.lose(err)
+	}
+	_, err := io.WriteString(l.out, l.target.line(t, level, logger, message))
+	return err
+}
+
+// lose tells once that syslogd or journald cannot be reached.
+func (l *logFile) lose(err error) {
+	if !l.lost {
+		fmt.Fprintf(l.err, "gaol: error: %v; logging to standard error until then\n", err)
+	}
+	l.lost = true
+}
+
 // Close closes the file.
 func (l *logFile) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.close()
+}
+
+func (l *logFile) close() error {
+	if l.sys != nil {
+		l.sys.close()
+	}
 	if l.file == nil {
 		return nil
 	}
 	return l.file.Close()
 }
 
-// Level implements engine.LogFile.
-func (l *logFile) Level() string {
+// Setting implements engine.LogFile.
+func (l *logFile) Setting(key string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.name
+	switch key {
+	case "loglevel":
+		return l.name
+	case "logtarget":
+		return l.target.name
+	}
+	return or(l.socket, "auto")
 }
 
-// SetLevel implements engine.LogFile.
-func (l *logFile) SetLevel(name string) error {
+// Set implements engine.LogFile.
+func (l *logFile) Set(key, value string) error {
+	switch key {
+	case "loglevel":
+		return l.setLevel(value)
+	case "logtarget":
+		return l.setTarget(value)
+	}
+	return l.setSyslogSocket(value)
+}
+
+func (l *logFile) setLevel(name string) error {
 	level, err := logLevel(name, "")
 	if err != nil {
 		return err
@@ -85,47 +149,67 @@ func (l *logFile) SetLevel(name string) error {
 	return nil
 }
 
-// Target implements engine.LogFile.
-func (l *logFile) Target() string {
+func (l *logFile) setTarget(target string) error {
+	t, err := parseLogTarget(target)
+	if err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.target
+	out, file, sys := l.stdout, (*os.File)(nil), (*daemonLog)(nil)
+	switch {
+	case t.name == "STDOUT" || t.name == "SYSOUT":
+	case t.name == "STDERR":
+		out = l.err
+	case t.far():
+		out = l.err
+		sys, err = dialLog(t, l.socket)
+	default:
+		file, err = os.OpenFile(t.name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+		if err != nil {
+			err = fmt.Errorf("open log: %w", err)
+		}
+		out = file
+	}
+	if err != nil {
+		return err
+	}
+	_ = l.close()
+	l.target, l.out, l.file, l.sys, l.lost = t, out, file, sys, false
+	return nil
 }
 
-// SetTarget implements engine.LogFile. On an error the old target stays.
-func (l *logFile) SetTarget(target string) error {
-	out, file := l.stdout, (*os.File)(nil)
-	switch target {
-	case "STDOUT", "SYSOUT":
-	case "STDERR":
-		out = l.err
-	case "SYSLOG", "SYSTEMD-JOURNAL":
-		out = l.stdout // under systemd standard output is the journal (systemd.exec(5))
-	default:
-		f, err := os.OpenFile(target, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
-		if err != nil {
-			return fmt.Errorf("open log: %w", err)
-		}
-		out, file = f, f
-	}
+// setSyslogSocket moves the log at once where it goes to syslogd.
+func (l *logFile) setSyslogSocket(path string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.file != nil {
-		l.file.Close()
+	if l.target.name == "SYSLOG" {
+		sys, err := dialLog(l.target, path)
+		if err != nil {
+			return err
+		}
+		_ = l.close()
+		l.sys, l.lost = sys, false
 	}
-	l.target, l.out, l.file = target, out, file
+	l.socket = path
 	return nil
 }
 
 // Flush implements engine.LogFile.
 func (l *logFile) Flush() (bool, error) {
 	l.mu.Lock()
-	target, file := l.target, l.file
-	l.mu.Unlock()
-	if file == nil {
+	t, old := l.target, l.file
+	defer l.mu.Unlock()
+	if old == nil {
 		return false, nil
 	}
-	return true, l.SetTarget(target)
+	file, err := os.OpenFile(t.name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return true, fmt.Errorf("open log: %w", err)
+	}
+	l.out, l.file = file, file
+	_ = old.Close()
+	return true, nil
 }
 
 // flushOn flushes when the signal comes, as fail2ban does; until stop is called.

@@ -83,7 +83,7 @@ func (c *fail2banClient) daemonArgs(conf *config.Config) []string {
 	}
 	args := []string{"run", "-c", absolute(c.o.conf), "--fail2ban-socket", absolute(c.o.socket),
 		"--pidfile", absolute(or(c.o.pidfile, conf.Global.PIDFile)),
-		"--logtarget", target}
+		"--logtarget", target, "--syslogsocket", or(c.o.syslogsocket, conf.Global.SyslogSocket)}
 	if c.o.loglevel != "" {
 		args = append(args, "--loglevel", c.o.loglevel)
 	}

@@ -42,6 +42,7 @@ type runFlags struct {
 	configFlags
 	state, socket, loglevel        string
 	fail2banSocket, logtarget, pid string
+	syslogSocket                   string
 	dryRun                         bool
 }
 
@@ -64,7 +65,8 @@ func runCommand() *cobra.Command {
 	c.Flags().StringVar(&f.state, "state", "", "directory of bans, failures and read positions (default /var/lib/gaol)")
 	c.Flags().StringVar(&f.socket, "socket", "", "control socket (default /run/gaol/gaol.sock)")
 	c.Flags().StringVar(&f.fail2banSocket, "fail2ban-socket", "", "socket for fail2ban-client (default: socket of fail2ban.conf; none: not served)")
-	c.Flags().StringVar(&f.logtarget, "logtarget", "", "file to log to, STDOUT or STDERR (default STDOUT; under systemd the file that fail2ban.conf names)")
+	c.Flags().StringVar(&f.logtarget, "logtarget", "", "file to log to, STDOUT, STDERR, SYSLOG or SYSTEMD-JOURNAL (default STDOUT; under systemd what fail2ban.conf names)")
+	c.Flags().StringVar(&f.syslogSocket, "syslogsocket", "", "socket of syslogd, for SYSLOG (default: syslogsocket of fail2ban.conf)")
 	c.Flags().StringVar(&f.pid, "pidfile", "", "file to write the process id to")
 	c.Flags().StringVar(&f.loglevel, "loglevel", "", "ERROR, WARNING, NOTICE, INFO or DEBUG (default: loglevel of fail2ban.conf)")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "change nothing, say who would be banned")
@@ -78,10 +80,11 @@ func runDaemon(c *cobra.Command, f runFlags) error {
 		return err
 	}
 	target := or(f.logtarget, serviceLog(conf, os.Getenv("JOURNAL_STREAM")))
-	log, err := openLog(c, target, level)
+	socket := or(f.syslogSocket, conf.Global.SyslogSocket)
+	log, err := openLog(c, target, socket, level)
 	if err != nil && f.logtarget == "" { // a log that cannot be written must not leave the ports open
 		fmt.Fprintf(c.ErrOrStderr(), "gaol: %v; logging to standard output\n", err)
-		log, err = openLog(c, "STDOUT", level)
+		log, err = openLog(c, "STDOUT", socket, level)
 	}
 	if err != nil {
 		return err
@@ -114,12 +117,12 @@ func runDaemon(c *cobra.Command, f runFlags) error {
 	return hinted(err)
 }
 
-// serviceLog is where a service logs that no option tells: recidive and dashboards read the file
-// that fail2ban.conf names. Everything else, and a run by hand, is standard output. journal is
+// serviceLog is where a service logs that no option tells: recidive and dashboards read what
+// fail2ban.conf names. Everything else, and a run by hand, is standard output. journal is
 // $JOURNAL_STREAM, which systemd sets for services (systemd.exec(5)).
 func serviceLog(conf *config.Config, journal string) string {
-	target, _, _ := strings.Cut(conf.Global.LogTarget, "[") // fail2ban's format options
-	if target = strings.TrimSpace(target); journal != "" && strings.HasPrefix(target, "/") {
+	target := strings.TrimSpace(conf.Global.LogTarget)
+	if t, _ := parseLogTarget(target); journal != "" && (strings.HasPrefix(t.name, "/") || t.far()) {
 		return target
 	}
 	return "STDOUT"

@@ -63,10 +63,8 @@ func (e *engine) change(ctx context.Context, c control.Command) (control.Reply, 
 
 // LogFile is where the log goes, for those who change it at run time.
 type LogFile interface {
-	Level() string               // in fail2ban's words: INFO
-	SetLevel(level string) error // in fail2ban's words
-	Target() string              // a path, STDOUT, ...
-	SetTarget(target string) error
+	Setting(key string) string       // of loglevel, logtarget and syslogsocket, in fail2ban's words
+	Set(key, value string) error     // on an error all stays as it was
 	Flush() (rolled bool, err error) // opens the file anew; false: it is none
 }
 

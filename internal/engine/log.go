@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -31,7 +32,14 @@ type LogHandler struct {
 	attrs []slog.Attr
 }
 
-// NewLogHandler returns a handler that writes records of at least level to out.
+// Recorder is an out that writes records in a form of its own. message is one line of printable
+// text, with the attributes.
+type Recorder interface {
+	Record(t time.Time, level slog.Level, logger, message string) error
+}
+
+// NewLogHandler returns a handler that writes records of at least level to out, which may be a
+// Recorder.
 func NewLogHandler(out io.Writer, level slog.Leveler) *LogHandler {
 	return &LogHandler{mu: &sync.Mutex{}, out: out, level: level}
 }
@@ -59,13 +67,24 @@ func (h *LogHandler) Handle(_ context.Context, r slog.Record) error {
 		add(a)
 	}
 	r.Attrs(add)
-	t := r.Time
-	line := fmt.Sprintf("%s,%03d fail2ban.%-15s [%d]: %-7s %s%s\n", t.Format("2006-01-02 15:04:05"),
-		t.Nanosecond()/1e6, logger, os.Getpid(), levelName(r.Level), Printable(r.Message), tail.String())
+	message := Printable(r.Message) + tail.String()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_, err := io.WriteString(h.out, line)
+	if own, ok := h.out.(Recorder); ok {
+		return own.Record(r.Time, r.Level, logger, message)
+	}
+	_, err := io.WriteString(h.out, LogStamp(r.Time)+LogLine(r.Level, logger, message))
 	return err
+}
+
+// LogStamp is how a line of the log begins.
+func LogStamp(t time.Time) string {
+	return fmt.Sprintf("%s,%03d ", t.Format(time.DateTime), t.Nanosecond()/1e6)
+}
+
+// LogLine is the rest of it, with the line's end.
+func LogLine(l slog.Level, logger, message string) string {
+	return fmt.Sprintf("fail2ban.%-15s [%d]: %-7s %s\n", logger, os.Getpid(), LevelName(l), message)
 }
 
 // WithAttrs implements slog.Handler.
@@ -78,7 +97,8 @@ func (h *LogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup implements slog.Handler; fail2ban's format has no groups.
 func (h *LogHandler) WithGroup(string) slog.Handler { return h }
 
-func levelName(l slog.Level) string {
+// LevelName is fail2ban's word for a level (§1.8).
+func LevelName(l slog.Level) string {
 	switch {
 	case l < slog.LevelInfo:
 		return "DEBUG"

@@ -21,15 +21,18 @@ func (e *engine) daemonSetting(key string) (any, error) {
 	switch key {
 	case "loglevel":
 		if e.o.LogFile != nil {
-			return e.o.LogFile.Level(), nil
+			return e.o.LogFile.Setting(key), nil
 		}
 		return g.LogLevel, nil
 	case "logtarget":
 		if e.o.LogFile != nil {
-			return e.o.LogFile.Target(), nil
+			return e.o.LogFile.Setting(key), nil
 		}
 		return g.LogTarget, nil
 	case "syslogsocket":
+		if e.o.LogFile != nil {
+			return e.o.LogFile.Setting(key), nil
+		}
 		return g.SyslogSocket, nil
 	case "dbfile":
 		if strings.EqualFold(g.DBFile, "none") {
@@ -65,9 +68,9 @@ func (e *engine) setDaemon(key string, args []string) (any, error) {
 	value := args[0]
 	switch key {
 	case "loglevel":
-		return e.setLog(key, value, "ValueError", "Invalid log level "+pyRepr(strings.ToUpper(value)), LogFile.SetLevel)
+		return e.setLog(key, value, "ValueError", "Invalid log level "+pyRepr(strings.ToUpper(value)))
 	case "logtarget":
-		return e.setLog(key, value, "Exception", "Failed to change log target", LogFile.SetTarget)
+		return e.setLog(key, value, "Exception", "Failed to change log target")
 	case "dbfile":
 		if now, _ := e.daemonSetting(key); now != value && len(e.running()) > 0 {
 			return nil, invalid("RuntimeError", "Cannot change database when there are jails present")
@@ -86,7 +89,7 @@ func (e *engine) setDaemon(key string, args []string) (any, error) {
 		}
 		return seconds(d), e.setGlobal(func(g *config.Global) { g.DBPurgeAge = d })
 	case "syslogsocket":
-		return value, e.setGlobal(func(g *config.Global) { g.SyslogSocket = value })
+		return e.setLog(key, value, "Exception", "Failed to change log target")
 	case "allowipv6":
 		return value, e.setGlobal(func(g *config.Global) { g.AllowIPv6 = value })
 	case "thread":
@@ -120,11 +123,11 @@ func (e *engine) setGlobal(change func(*config.Global)) error {
 	return nil
 }
 
-func (e *engine) setLog(key, value, class, msg string, set func(LogFile, string) error) (any, error) {
+func (e *engine) setLog(key, value, class, msg string) (any, error) {
 	if e.o.LogFile == nil {
 		return nil, &control.Error{Fault: control.Refused, Msg: "set " + key + ": " + errNoLogFile.Error()}
 	}
-	if err := set(e.o.LogFile, value); err != nil {
+	if err := e.o.LogFile.Set(key, value); err != nil {
 		e.log.Error("set "+key, "error", err)
 		return nil, invalid(class, msg)
 	}

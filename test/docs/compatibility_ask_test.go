@@ -128,8 +128,7 @@ func differences() map[string]string {
 	client, options := "fail2ban-client, commands: ", "fail2ban-client and fail2ban-server, options: "
 	return map[string]string{
 		"fail2ban.conf: stacksize":                                        "taken and shown, without effect: Go's stacks grow by themselves",
-		"fail2ban.conf: syslogsocket":                                     "taken and shown; `SYSLOG` is standard output, which systemd keeps",
-		"fail2ban.conf: logtarget":                                        "heeded by the service and by fail2ban-server and fail2ban-client; `gaol run` by hand logs to standard output",
+		"fail2ban.conf: logtarget":                                        "heeded by the service and by fail2ban-server and fail2ban-client; `gaol run` by hand logs to standard output; no `format`",
 		"fail2ban.conf: dbfile":                                           "read at the first start, never written; gaol keeps [its own](state.md)",
 		"jail.conf: logencoding":                                          "auto is UTF-8; UTF-16 and ISO-2022 are not known",
 		"jail.conf: skip_if_nologs":                                       "without it a jail whose logs are missing waits for them, and no other jail for it",
@@ -141,7 +140,7 @@ func differences() map[string]string {
 		client + "help":                                                   "our own words",
 		client + "version":                                                "the 1.1 that gaol speaks",
 		client + "set dbfile <FILE>":                                      "taken where no jail runs, as in fail2ban; it changes nothing",
-		client + "set syslogsocket auto|<SOCKET>":                         "taken and shown",
+		client + "set syslogsocket auto|<SOCKET>":                         "refused where the log goes there and nobody listens",
 		client + "set <JAIL> logencoding <ENCODING>":                      "auto is UTF-8; UTF-16 and ISO-2022 are not known",
 		client + "set <JAIL> usedns <VALUE>":                              "counts for all regexes at once",
 		client + "set <JAIL> attempt <IP> [<failure1> ... <failureN>]":    "who is in ignoreip is not counted, as in 1.1",
@@ -150,7 +149,6 @@ func differences() map[string]string {
 		client + "set <JAIL> action <ACT> <PROPERTY> <VALUE>":             "the action is stopped and started anew with all bans",
 		client + "set <JAIL> action <ACT> <METHOD>[ <JSONKWARGS>]":        "of `banaction = gaol` they are the jail's; fail2ban's inner ones are refused ([0040](decisions/0040-deviations.md))",
 		client + "add <JAIL> <BACKEND>":                                   "a jail that runs already is told so, as in 1.1",
-		options + "--syslogsocket auto|<FILE>":                            "taken; the log does not go there",
 		options + "-v":                                                    "taken; there is no such log",
 		options + "-h, --help":                                            "our own words",
 		options + "-V, --version":                                         "the 1.1 that gaol speaks",
