@@ -37,7 +37,7 @@ func NewSpread(host Backend) *Spread {
 
 // Ensure implements Backend.
 func (s *Spread) Ensure(targets []Target) error {
-	if err := s.host.Ensure(targets); err != nil {
+	if err := s.host.Ensure(outside(targets)); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -56,9 +56,9 @@ func (s *Spread) Mend(targets []Target) (lacked []string, err error) {
 	if h, tells := s.host.(interface {
 		Mend(targets []Target) ([]string, error)
 	}); tells {
-		lacked, err = h.Mend(targets)
+		lacked, err = h.Mend(outside(targets))
 	} else {
-		err = s.host.Ensure(targets)
+		err = s.host.Ensure(outside(targets))
 	}
 	if err != nil {
 		return nil, err
@@ -76,6 +76,15 @@ func (s *Spread) Mend(targets []Target) (lacked []string, err error) {
 	}
 	lacked, s.missed = s.missed, nil
 	return lacked, nil
+}
+
+// outside are the targets as the host has them: what holds inside of namespaces is ours.
+func outside(targets []Target) []Target {
+	host := slices.Clone(targets)
+	for i := range host {
+		host[i].Inside = nil
+	}
+	return host
 }
 
 // assign writes down which jails hold in which namespaces, and takes them out of the others.
