@@ -307,7 +307,7 @@ func TestRestartWaitsForTheEnd(t *testing.T) {
 	}
 	script := `cd "$1/.."; c="$0 -c conf"; for w in start restart stop start ping; do $c $w || exit 1; done
 mv $1/jail.conf $1/x; sed 's/filter = demo/filter = nope/' $1/x >$1/jail.conf
-$c reload 2>/dev/null; $c reload web 2>/dev/null; $c status | tail -n 1; $0 -c $1 -s $1/other.sock start 2>&1 | grep -o 'in use by another gaol'; $c stop; $c start 2>/dev/null; echo $?`
+$c reload 2>/dev/null; $c reload web 2>/dev/null; $c status | tail -n 1; $0 -c $1 -s $1/other.sock start 2>&1 | grep -o 'in use by another gaol'; test -s $1/../f2b.pid && echo kept; $c stop; $c start 2>/dev/null; echo $?`
 	out, err := exec.CommandContext(t.Context(), "unshare", "-n", "sh", "-c", script, client, filepath.Join(dir, "conf")).CombinedOutput()
 	want := `Server ready
 Shutdown successful
@@ -319,6 +319,7 @@ OK
 errors in the configuration: 1; what they break keeps its running version (mend them and run: gaol reload)
 ` + "`- Jail list:\tssh, web" + `
 in use by another gaol
+kept
 Shutdown successful
 255
 `

@@ -107,10 +107,18 @@ func runDaemon(c *cobra.Command, f runFlags) error {
 		o.Socket = "" // the real daemon may be using it
 	}
 	if f.pid != "" {
-		if err := writePID(f.pid); err != nil {
-			return err
+		if !alivePID(f.pid) { // else by Ready, when it is sure that the other one is not in the way
+			if err := writePID(f.pid); err != nil {
+				return err
+			}
 		}
-		defer os.Remove(f.pid)
+		o.Ready = func() {
+			if err := writePID(f.pid); err != nil {
+				fmt.Fprintf(c.ErrOrStderr(), "gaol: error: %v\n", err)
+			}
+			notify(daemon.SdNotifyReady)
+		}
+		defer removePID(f.pid)
 	}
 	err = engine.Run(ctx, o)
 	notify(daemon.SdNotifyStopping)
@@ -126,6 +134,33 @@ func serviceLog(conf *config.Config, journal string) string {
 		return target
 	}
 	return "STDOUT"
+}
+
+// pidIn is the process that a pid file names; 0: none.
+func pidIn(path string) int {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
+// alivePID says whether a pid file belongs to another process that runs: the file of a server
+// that serves is not to be taken by one that will fail for that reason.
+func alivePID(path string) bool {
+	pid := pidIn(path)
+	return pid > 0 && pid != os.Getpid() && syscall.Kill(pid, 0) == nil
+}
+
+// removePID removes a pid file where it is ours.
+func removePID(path string) {
+	if pidIn(path) == os.Getpid() {
+		_ = os.Remove(path)
+	}
 }
 
 func writePID(path string) error {
