@@ -150,6 +150,9 @@ func printJail(out io.Writer, j event.JailStatus) error {
 		[]string{"lines", readLines(j)},
 		[]string{"failed", fmt.Sprintf("%d now, %d since the start", j.CurrentlyFailed, j.TotalFailed)},
 		[]string{"banned", fmt.Sprintf("%d now, %d since the start", j.CurrentlyBanned, j.TotalBanned)})
+	for _, f := range j.Folds {
+		rows = append(rows, []string{"folded", fmt.Sprintf("%s stands for %s (%s)", f.ID, plural(f.Count, "ban"), f.Reason)})
+	}
 	if j.Repairs > 0 {
 		rows = append(rows, []string{"repairs", repairs(j.Repairs, j.LastRepair)})
 	}
