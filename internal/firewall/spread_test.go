@@ -246,3 +246,35 @@ func held(t *testing.T, ns string) bool {
 		return err == nil && to == ns
 	})
 }
+
+// The host's own firewall may be another: inside it is nft all the same.
+func TestSpreadAroundIPTables(t *testing.T) {
+	t.Parallel()
+	m := newMacvlans(t)
+	box := m.start(t, "box", "203.0.113.50/24", "2001:db8:1::50/64")
+	m.Host.Serve("tcp", ":22")
+	s := firewall.NewSpread(openIPTables(t, m.Host, firewall.IPTablesOptions{Variant: "legacy"}))
+	t.Cleanup(func() { s.Close() })
+	target := m.target(t)
+	target.Endpoints = []firewall.Endpoint{endpoint(t, "tcp", "", "22")}
+	ok(t, s.Ensure([]firewall.Target{target}))
+	ok(t, s.Apply(ban("box", time.Hour, "203.0.113.66", "2001:db8:1::66")))
+	m.bites(t, "203.0.113.50", "[2001:db8:1::50]")
+	m.attacker.Dead("tcp", "203.0.113.1:22")
+	m.staff.Alive("tcp", "203.0.113.1:22")
+	box.Run("nft", "flush ruleset")
+	lacked, err := s.Mend([]firewall.Target{target})
+	ok(t, err)
+	if len(lacked) != 2 {
+		t.Errorf("Mend says %q, want the table and two bans", lacked)
+	}
+	m.bites(t, "203.0.113.50")
+	// A way that leads to the host, whose table would be another one than its firewall's.
+	target.Inside = []firewall.Inside{{NetNS: m.Host.Path()}}
+	ok(t, s.Ensure([]firewall.Target{target}))
+	for _, n := range []*netlab.Node{m.Host, box} {
+		if left := n.Run("nft", "list", "ruleset"); strings.Contains(left, "gaol") {
+			t.Errorf("%s holds\n%s", n.Name, left)
+		}
+	}
+}
