@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -35,26 +34,25 @@ func methodsOf(a *config.Action) []string {
 	return actionMethods[:]
 }
 
-// mailParam is the parameter of smtp.py that a property was made of, and what it is by default.
-func mailParam(name string) (param string, otherwise any) {
+// mailParam is the parameter of smtp.py that a property was made of, and what it is by default;
+// known = false: smtp.py makes none of that name.
+func mailParam(name string) (param string, otherwise any, known bool) {
 	switch name {
 	case "toaddr":
-		return "dest", "root"
+		return "dest", "root", true
 	case "fromaddr":
-		return "sender", "fail2ban"
+		return "sender", "fail2ban", true
 	case "fromname":
-		return "sendername", "Fail2Ban"
+		return "sendername", "Fail2Ban", true
 	case "host":
-		return name, "localhost"
+		return name, "localhost", true
 	case "norestored":
-		return name, 1
+		return name, 1, true
 	case "user", "password", "matches":
-		return name, nil
+		return name, nil, true
 	}
-	return name, errNoSuch
+	return name, nil, false
 }
-
-var errNoSuch = errors.New("no such property")
 
 // actionSetting is what `get JAIL actions`, actionproperties, actionmethods and action ask for.
 func (w *worker) actionSetting(key string, args []string) (any, error) {
@@ -115,11 +113,11 @@ func property(a *config.Action, name string) (any, error) {
 }
 
 func mailProperty(a *config.Action, name string) (any, error) {
-	param, otherwise := mailParam(name)
+	param, otherwise, known := mailParam(name)
 	if v, set := a.Props[param]; set {
 		return v.Text(), nil
 	}
-	if otherwise == errNoSuch {
+	if !known {
 		return nil, invalid("AttributeError", "'SMTPAction' object has no attribute "+pyRepr(name))
 	}
 	return otherwise, nil
@@ -207,7 +205,7 @@ func setProperty(j *config.Jail, args []string) error {
 	}
 	name, value := args[1], args[2]
 	if a.Python {
-		name, _ = mailParam(name)
+		name, _, _ = mailParam(name)
 	}
 	if args[1] == "timeout" {
 		d, err := span(value)
