@@ -404,3 +404,21 @@ func TestWatchHearsIPTables(t *testing.T) {
 		t.Errorf("of a flush it tells %q", what)
 	}
 }
+
+func TestRejectIsCarriedOutAsDropAndSaid(t *testing.T) {
+	t.Parallel()
+	lab := netlab.New(t)
+	client := lab.NewClient("client", "203.0.113.66/24")
+	lab.Host.Serve("tcp", ":22")
+	fw := openIPTables(t, lab.Host, tables()[2])
+	target := firewall.Target{Jail: "sshd", Ports: ports(t, "22"), Block: firewall.Reject}
+	ok(t, fw.Ensure([]firewall.Target{target}))
+	ok(t, fw.Apply(ban("sshd", time.Hour, "203.0.113.66")))
+	client.Dead("tcp", "203.0.113.1:22")
+	if said := fw.Differs(target); !strings.Contains(said, "drop") {
+		t.Errorf("of reject it says %q", said)
+	}
+	if said := fw.Differs(firewall.Target{Jail: "sshd"}); said != "" {
+		t.Errorf("of drop it says %q", said)
+	}
+}

@@ -1,6 +1,7 @@
 package repair
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -129,4 +130,24 @@ func TestTimeFromTheLossToTheRepairedBanOfIPTables(t *testing.T) {
 	slices.Sort(times)
 	t.Logf("from iptables -t raw -F to the repaired ban: median %s, best %s, worst %s of %d", times[5], times[0], times[9], len(times))
 	l.attacker.Dead("tcp", service)
+}
+
+// A kernel without nf_tables: the daemon itself takes iptables, says so, and a stop that unbans
+// leaves nothing.
+func TestWithoutNFTablesIPTablesIsUsed(t *testing.T) {
+	t.Parallel()
+	var o engine.Options
+	o.Choice.NFT = func() (*firewall.NFT, error) { return nil, errors.New("protocol not supported") }
+	l := startChosen(t, o)
+	if s := l.status(); !strings.Contains(s.Firewall, "iptables (nft: ") || !strings.HasSuffix(s.Firewall, ": the kernel has no nf_tables") {
+		t.Errorf("status says %q", s.Firewall)
+	}
+	l.ban(attackerAddr)
+	l.attacker.Dead("tcp", service)
+	l.staff.Alive("tcp", service)
+	l.do(control.Stop{Unban: true})
+	l.eventually("everything of gaol's is gone", func() bool {
+		return !strings.Contains(l.net.Host.Run("iptables-nft-save")+l.net.Host.Run("ip6tables-nft-save")+l.net.Host.Run("ipset", "list", "-n"), "gaol")
+	})
+	l.attacker.Alive("tcp", service)
 }

@@ -78,6 +78,12 @@ func start(t *testing.T, o engine.Options, wrap func(*firewall.NFT) firewall.Bac
 	})
 }
 
+// startChosen is start with the backend that the engine chooses.
+func startChosen(t *testing.T, o engine.Options) *lab {
+	t.Helper()
+	return startWith(t, o, nil)
+}
+
 // startWith is start with any backend.
 func startWith(t *testing.T, o engine.Options, open func(host *netlab.Node) firewall.Backend) *lab {
 	t.Helper()
@@ -85,7 +91,9 @@ func startWith(t *testing.T, o engine.Options, open func(host *netlab.Node) fire
 	l.attacker = l.net.NewClient("attacker", attackerAddr+"/24")
 	l.staff = l.net.NewClient("staff", "203.0.113.7/24")
 	l.net.Host.Serve("tcp", ":22")
-	l.fw = open(l.net.Host)
+	if o.Choice.NetNS = l.net.Host.Path(); open != nil {
+		l.fw = open(l.net.Host)
+	}
 	dir := t.TempDir()
 	log := filepath.Join(dir, "auth.log")
 	l.must(os.WriteFile(log, nil, 0o600))
