@@ -25,6 +25,7 @@ type gaol struct {
 	node   *netlab.Node
 	dir    string // state and socket
 	conf   string
+	enter  []string // command that runs the daemon elsewhere than in the test's namespaces
 	daemon *daemon
 }
 
@@ -44,7 +45,7 @@ func newGaol(t *testing.T, n *netlab.Node, jailLocal string) *gaol {
 		if g.daemon == nil {
 			return
 		}
-		if err := g.daemon.signal(syscall.SIGKILL, 10*time.Second); err != nil {
+		if err := g.sigkill(); err != nil {
 			t.Error(err)
 		}
 		if t.Failed() {
@@ -86,7 +87,8 @@ func (g *gaol) write(t *testing.T, name, text string) {
 // start starts the daemon and waits until it says that it is ready.
 func (g *gaol) start(t *testing.T) {
 	t.Helper()
-	cmd := g.node.Command(os.Getenv(builtBy), "run", "-c", g.conf, "--state", filepath.Join(g.dir, "state"), "--socket", g.socket())
+	args := append(slices.Clone(g.enter), os.Getenv(builtBy), "run", "-c", g.conf, "--state", filepath.Join(g.dir, "state"), "--socket", g.socket())
+	cmd := g.node.Command(args[0], args[1:]...)
 	var err error
 	if g.daemon, err = startReady("gaol", g.dir, cmd, 20*time.Second); err != nil {
 		t.Fatal(err)
@@ -98,9 +100,17 @@ func (g *gaol) socket() string { return filepath.Join(g.dir, "gaol.sock") }
 // kill is kill -9.
 func (g *gaol) kill(t *testing.T) {
 	t.Helper()
-	if err := g.daemon.signal(syscall.SIGKILL, 10*time.Second); err != nil {
+	if err := g.sigkill(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func (g *gaol) sigkill() error {
+	if g.enter != nil { // nsenter(1) waits for its child, which ends it
+		killChildren(g.daemon.cmd.Process.Pid)
+		return g.daemon.wait(10 * time.Second)
+	}
+	return g.daemon.signal(syscall.SIGKILL, 10*time.Second)
 }
 
 // stop stops the daemon with `gaol stop` and more arguments, and waits for its end.
