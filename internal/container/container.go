@@ -21,11 +21,15 @@ type Container struct {
 	Host            bool   // it shares the host's network, itself or through container:ID
 	Ports           []Binding
 	Networks        []Network
+	Mounts          []Mount
 	LogDriver       string // "json-file", "local", "journald", "k8s-file", ...
 	LogPath         string // of json-file and k8s-file, on the host; else empty
 	TTY             bool   // its log has no frames in the API's stream
 	Started         time.Time
 }
+
+// Mount is a folder or file of the host that a container sees.
+type Mount struct{ Source, Destination string }
 
 // Binding is one published port.
 type Binding struct {

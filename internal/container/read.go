@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 )
@@ -129,6 +130,12 @@ func parse(in container.InspectResponse, networks []NetworkInfo) Container {
 		c.NetworkMode, c.Host = string(in.HostConfig.NetworkMode), in.HostConfig.NetworkMode == "host"
 		c.LogDriver = in.HostConfig.LogConfig.Type
 	}
+	for _, m := range in.Mounts {
+		if m.Type == mount.TypeBind {
+			c.Mounts = append(c.Mounts, Mount{Source: m.Source, Destination: m.Destination})
+		}
+	}
+	slices.SortFunc(c.Mounts, func(a, b Mount) int { return strings.Compare(a.Destination, b.Destination) })
 	if in.NetworkSettings == nil {
 		return c
 	}
