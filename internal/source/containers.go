@@ -96,6 +96,14 @@ func ContainerLogs(o ContainerOptions) (Source, error) {
 	if o.Resume == nil {
 		o.Resume = func(string) (event.Mark, bool) { return event.Mark{}, false }
 	}
+	if tooOld := o.TooOld; tooOld != nil { // each container's reader asks
+		var mu sync.Mutex
+		o.TooOld = func(text string) (old, known bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			return tooOld(text)
+		}
+	}
 	s := &ContainerSource{o: o, out: make(chan event.Batch), logs: map[string]*containerLog{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.wait.Go(s.run)

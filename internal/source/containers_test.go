@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ type dockyard struct {
 	dir     string
 	changes chan Containers
 	list    []Container
+	mu      sync.Mutex // marks: readers ask while others hand out
 	marks   map[string]event.Mark
 	src     Source
 	o       ContainerOptions
@@ -40,7 +42,12 @@ func (w *dockyard) open() {
 	o := w.o
 	w.changes = make(chan Containers)
 	o.Changes = w.changes
-	o.Resume = func(key string) (event.Mark, bool) { m, ok := w.marks[key]; return m, ok }
+	o.Resume = func(key string) (event.Mark, bool) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		m, ok := w.marks[key]
+		return m, ok
+	}
 	var err error
 	if w.src, err = ContainerLogs(o); err != nil {
 		w.t.Fatal(err)
@@ -106,7 +113,9 @@ func (w *dockyard) next() event.Batch {
 		w.t.Fatalf("Next: %v", err)
 	}
 	if b.Mark.Source != "" {
+		w.mu.Lock()
 		w.marks[b.Mark.Source] = b.Mark
+		w.mu.Unlock()
 	}
 	return b
 }

@@ -27,7 +27,6 @@ func frame(stream byte, at time.Time, text string) []byte {
 type engineLog struct {
 	mu      sync.Mutex
 	written []said
-	ends    bool // a following reader gets no more than there is: the container has stopped
 	opened  int
 }
 
@@ -149,7 +148,7 @@ func TestLogReader(t *testing.T) {
 			t.Errorf("got %d bytes %v, %v; want %d bytes", len(p.text), p.more, err, len(want))
 		}
 	}
-	if p, err := tty.next(); err != io.EOF {
+	if p, err := tty.next(); !errors.Is(err, io.EOF) {
 		t.Errorf("half a line: %+v, %v", p, err)
 	}
 	for _, c := range []struct{ in, want string }{
