@@ -58,12 +58,17 @@ type finding struct {
 func check(ctx context.Context, f checkFlags, out io.Writer) error {
 	conf, _ := f.load()
 	problems := append(conf.Check(), engine.Verify(conf)...)
-	var note string
+	var notes []string
 	if !f.offline {
 		live, err := bites(ctx, conf)
 		problems = append(problems, live...)
 		if err != nil {
-			note = err.Error()
+			notes = append(notes, err.Error())
+		}
+		live, said, err := subjects(ctx, conf)
+		problems, notes = append(problems, live...), append(notes, said...)
+		if err != nil {
+			notes = append(notes, err.Error())
 		}
 	}
 	errs := count(problems, config.Error)
@@ -75,7 +80,7 @@ func check(ctx context.Context, f checkFlags, out io.Writer) error {
 			return err
 		}
 	} else {
-		printProblems(out, conf, problems, note)
+		printProblems(out, conf, problems, notes)
 	}
 	if errs > 0 {
 		return errFindings
@@ -102,14 +107,14 @@ func printFindings(out io.Writer, ps []config.Problem) error {
 	return e.Encode(all)
 }
 
-func printProblems(out io.Writer, conf *config.Config, ps []config.Problem, note string) {
+func printProblems(out io.Writer, conf *config.Config, ps []config.Problem, notes []string) {
 	for _, p := range ps {
 		fmt.Fprintln(out, p)
 		if p.Hint != "" {
 			fmt.Fprintf(out, "    hint: %s\n", strings.ReplaceAll(p.Hint, "\n", "\n          "))
 		}
 	}
-	if note != "" {
+	for _, note := range notes {
 		fmt.Fprintln(out, "note:", note)
 	}
 	dir := conf.Dir
