@@ -1,9 +1,6 @@
 package source
 
-import (
-	"bytes"
-	"strings"
-)
+import "strings"
 
 // bisectBlock is what one probe reads; a stretch shorter than it is simply read.
 const bisectBlock = 64 << 10
@@ -12,16 +9,17 @@ const bisectBlock = 64 << 10
 // from. Where a probe meets no line whose age is known, it takes the part in front of it, so
 // that it skips too little rather than too much.
 func (t *tail) bisect(from int64, tooOld func(string) (old, known bool)) int64 {
+	t.order()
 	size, _ := t.stat()
 	buf := make([]byte, bisectBlock)
 	lo, hi := from, size // lo begins a line
 	for hi-lo > bisectBlock {
-		mid := lo + (hi-lo)/2
+		mid := t.units.Whole(lo + (hi-lo)/2)
 		n, err := pread(t.fd, buf, mid)
 		if err != nil {
 			return from
 		}
-		next, old := probe(buf[:n], tooOld)
+		next, old := t.probe(buf[:n], tooOld)
 		if old && mid+next <= hi {
 			lo = mid + next
 		} else {
@@ -31,17 +29,17 @@ func (t *tail) bisect(from int64, tooOld func(string) (old, known bool)) int64 {
 	return lo
 }
 
-// probe looks at the complete lines of a block, which begins anywhere: whether the first one
-// whose age is known is too old, and where the line behind it begins.
-func probe(block []byte, tooOld func(string) (old, known bool)) (next int64, old bool) {
-	at := bytes.IndexByte(block, '\n') + 1
-	for at > 0 {
-		i := bytes.IndexByte(block[at:], '\n')
+// probe looks at the complete lines of a block, which begins at any character: whether the first
+// one whose age is known is too old, and where the line behind it begins.
+func (t *tail) probe(block []byte, tooOld func(string) (old, known bool)) (next int64, old bool) {
+	at := t.units.Index(block) + t.units.Size()
+	for at >= t.units.Size() {
+		i := t.units.Index(block[at:])
 		if i < 0 {
 			return 0, false
 		}
-		text := strings.TrimRight(string(block[at:at+i]), "\r")
-		at += i + 1
+		text := strings.TrimRight(t.units.Text(block[at:at+i]), "\r")
+		at += i + t.units.Size()
 		if old, known := tooOld(text); known {
 			return int64(at), old
 		}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gaol/internal/event"
+	"gaol/internal/wide"
 )
 
 // FileOptions says what to follow and where to begin.
@@ -35,6 +36,9 @@ type FileOptions struct {
 	// the files that are there at start, what lies in front of the first recent line is skipped
 	// by bisection, also behind a mark. May be nil.
 	TooOld func(text string) (old, known bool)
+	// Units says how the bytes of the files make text, for encodings whose characters are more
+	// than bytes: lines come in UTF-8 then. Zero: lines end in the byte 0x0A and come as they are.
+	Units wide.Units
 	// Format says how the lines are framed. Those of another format than Plain come out as the
 	// program wrote them, their pieces joined, with the log driver's time in Line.Taken.
 	Format Format
@@ -120,6 +124,9 @@ func newFiles(o FileOptions) (*FileSource, error) {
 		o.tree = machine{}
 	}
 	if o.Format != Plain {
+		if o.Units.Wide() {
+			return nil, errors.New("follow files: framed logs are UTF-8, not UTF-16 or UTF-32")
+		}
 		o.TooOld = nil
 		if !o.Since.IsZero() {
 			o.TooOld = func(text string) (old, known bool) {

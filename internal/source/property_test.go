@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"gaol/internal/wide"
 )
 
 // TestEveryLineOnce: whatever a writer, a rotation and a restart do in whatever order, each
@@ -24,8 +27,11 @@ func TestEveryLineOnce(t *testing.T) {
 	}
 	t.Logf("seed %d", seed)
 	modes(t, func(t *testing.T, polling bool) {
-		for i := range uint64(60) {
+		for i := range uint64(60 + 36) {
 			w := &world{r: rand.New(rand.NewPCG(seed, i)), dir: t.TempDir(), t: t}
+			if i >= 60 {
+				w.units = wideUnits[i%6]
+			}
 			w.run(polling, i%2 == 0)
 			if t.Failed() {
 				return
@@ -46,6 +52,7 @@ type world struct {
 	want     []string
 	got      []string
 	f        *feed
+	units    wide.Units
 	dated    bool // rotated by date, else by number
 	nameless bool // lines may be in a file that no name leads to any more
 	did      []string
@@ -64,7 +71,7 @@ func (w *world) run(polling, dated bool) {
 		pattern += "*"
 	}
 	w.reopen()
-	w.f = start(w.t, FileOptions{Patterns: []string{pattern}, Polling: polling})
+	w.f = start(w.t, FileOptions{Patterns: []string{pattern}, Polling: polling, Units: w.units})
 	w.f.ready(w.path) // gaol knows the log before the first rotation
 	steps := []func(){w.write, w.write, w.write, w.rotate, w.remove, w.link, w.reopen, w.read, w.read, w.restart}
 	for range 10 + w.r.IntN(40) {
@@ -88,7 +95,7 @@ func (w *world) log(format string, args ...any) { w.did = append(w.did, fmt.Spri
 // put writes a piece, which holds at most one newline and that at its end.
 func (w *world) put(piece string) {
 	w.log("write %.9q", piece)
-	add(w.t, w.w, piece)
+	w.add(piece)
 	w.half += piece
 	if line, done := strings.CutSuffix(w.half, "\n"); done {
 		w.want = append(w.want, line)
@@ -96,13 +103,36 @@ func (w *world) put(piece string) {
 	}
 }
 
+// add writes a piece in the log's encoding, at times torn within a character and read there. Each
+// file that begins with a byte order mark has an order of its own.
+func (w *world) add(piece string) {
+	if !w.units.Wide() {
+		add(w.t, w.w, piece)
+		return
+	}
+	if fi, err := w.w.Stat(); err != nil {
+		w.t.Fatal(err)
+	} else if w.units.Marked && fi.Size() == 0 {
+		w.units.Big = w.r.IntN(2) == 0
+		piece = "\ufeff" + piece
+	}
+	b := encode(w.units, piece)
+	k := w.r.IntN(len(b))
+	add(w.t, w.w, b[:k])
+	w.read()
+	add(w.t, w.w, b[k:])
+}
+
 // write adds some lines, cut into writes at any byte; the last one may stay unfinished.
 func (w *world) write() {
 	for range 1 + w.r.IntN(4) {
 		w.n++
-		line := fmt.Sprintf("line %d %s\n", w.n, strings.Repeat("x", w.r.IntN(50)))
+		line := fmt.Sprintf("line %d %s%s\n", w.n, strings.Repeat("\u0a0a\u010a", w.r.IntN(3)), strings.Repeat("x", w.r.IntN(50)))
 		for len(line) > 0 {
 			k := 1 + w.r.IntN(len(line))
+			for w.units.Wide() && k < len(line) && !utf8.RuneStart(line[k]) {
+				k++
+			}
 			w.put(line[:k])
 			line = line[k:]
 			if w.r.IntN(8) == 0 && line != "" {
@@ -227,7 +257,7 @@ func (w *world) whole() []string { return w.want[:max(0, len(w.want)-w.pending()
 // pending is how many of the last lines are only handed out when the next file has something.
 func (w *world) pending() int {
 	size, err := os.Stat(w.path)
-	if err == nil && size.Size() > 0 {
+	if err == nil && size.Size() >= int64(w.units.Size()) {
 		return 0
 	}
 	return 1

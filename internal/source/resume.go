@@ -1,7 +1,6 @@
 package source
 
 import (
-	"bytes"
 	"cmp"
 	"path/filepath"
 	"slices"
@@ -26,13 +25,17 @@ func (t *tail) fit(m event.Mark) int {
 	if size < m.Offset {
 		return alien
 	}
-	var before [1]byte
+	if t.units.Whole(m.Offset) != m.Offset { // set when the log was read in another encoding
+		return alien
+	}
+	t.order()
+	before := make([]byte, t.units.Size())
 	if size > m.Offset && m.Offset > 0 {
-		if n, err := pread(t.fd, before[:], m.Offset-1); err != nil || n == 0 || before[0] != '\n' {
+		if n, err := pread(t.fd, before, m.Offset-int64(len(before))); err != nil || n == 0 || t.units.Index(before) < 0 {
 			return alien
 		}
 	}
-	hash, n, err := firstLine(t.fd)
+	hash, n, err := t.firstLine()
 	switch {
 	case err != nil:
 		return alien
@@ -304,14 +307,16 @@ func isNumber(suffix string) bool {
 // lastLine is where the last line begins, which may be unfinished; the end of the file if it is
 // not.
 func (t *tail) lastLine() int64 {
+	t.order()
 	size, _ := t.stat()
+	size = t.units.Whole(size)
 	buf := make([]byte, min(size, event.MaxLine))
 	n, err := pread(t.fd, buf, size-int64(len(buf)))
 	if err != nil {
 		return size
 	}
-	if i := bytes.LastIndexByte(buf[:n], '\n'); i >= 0 {
-		return size - int64(n) + int64(i) + 1
+	if i := t.units.LastIndex(buf[:n]); i >= 0 {
+		return size - int64(n) + int64(i+t.units.Size())
 	}
 	return size - int64(n)
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gaol/internal/event"
+	"gaol/internal/wide"
 )
 
 // backSize is how many bytes in front of the read position are compared before each read. A
@@ -38,13 +39,16 @@ type tail struct {
 
 	pos  int64  // read up to here
 	line int64  // where the unfinished line begins: the offset of the mark
-	part []byte // the unfinished line, at most MaxLine bytes of it
+	part []byte // the unfinished line, as much of it as a line may have
 	over bool   // it is longer than MaxLine
 	back []byte // the last bytes in front of pos
 	hash string // of the first line; empty while it is not complete
 
-	limit  int  // bytes that are kept of a line
+	limit  int  // characters, at most bytes, that are kept of a line
 	places bool // chunks say where their lines begin
+
+	units   wide.Units // how the log's text is written; its offsets are whole units of it
+	ordered bool       // their byte order is known
 }
 
 // openTail opens a regular file. The caller has looked that it is one; O_NONBLOCK is for a FIFO
@@ -63,7 +67,7 @@ func (s *FileSource) openTail(path string) (*tail, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("follow %s: changed while it was opened, %w", path, errKind)
 	}
-	t := &tail{fd: fd, id: fileID{st.Dev, st.Ino}, watch: -1, limit: event.MaxLine}
+	t := &tail{fd: fd, id: fileID{st.Dev, st.Ino}, watch: -1, units: s.o.Units, limit: event.MaxLine}
 	if s.o.Format != Plain {
 		t.limit, t.places = rawLimit, true
 	}
@@ -102,7 +106,18 @@ func (t *tail) stat() (size int64, named bool) {
 // unread says whether the file holds more than was read of it.
 func (t *tail) unread() bool {
 	size, _ := t.stat()
-	return size > t.pos
+	return t.units.Whole(size) > t.pos
+}
+
+// order finds out which byte order the file is written in, once it has a first character.
+func (t *tail) order() {
+	if t.ordered || !t.units.Wide() {
+		return
+	}
+	head := make([]byte, t.units.Size())
+	if n, err := pread(t.fd, head, 0); err == nil && n == len(head) {
+		t.units, t.ordered = t.units.Ordered(head), true
+	}
 }
 
 // seek sets the position; at is the beginning of a line.
@@ -118,7 +133,7 @@ func (t *tail) seek(at int64) error {
 	}
 	t.hash = ""
 	if at > 0 {
-		t.hash, _, err = firstLine(t.fd)
+		t.hash, _, err = t.firstLine()
 	}
 	return err
 }
@@ -126,6 +141,7 @@ func (t *tail) seek(at int64) error {
 // restart goes back to the beginning of a file that was rewritten.
 func (t *tail) restart() {
 	t.pos, t.line, t.part, t.over, t.back, t.hash = 0, 0, nil, false, t.back[:0], ""
+	t.ordered = false // without a mark it is in the order that it was in: copytruncate takes marks away
 }
 
 // chunk is what one read gave.
@@ -142,19 +158,21 @@ func (t *tail) read(buf []byte, now time.Time) (chunk, error) {
 	if err != nil {
 		return chunk{}, err
 	}
+	t.order()
 	k := len(t.back)
 	if n < k || !bytes.Equal(buf[:k], t.back) {
 		return chunk{}, errRewritten
 	}
 	data := buf[k:n]
+	data = data[:t.units.Whole(int64(len(data)))] // the rest of a torn character comes with the next write
 	c := chunk{end: n < len(buf)}
-	count := bytes.Count(data, newline)
+	count := t.units.Count(data)
 	if count > MaxBatchLines {
 		count, c.end = MaxBatchLines, false
-		data = data[:nthNewline(data, count)+1]
+		data = data[:t.nthNewline(data, count)+t.units.Size()]
 	}
 	if count > 0 {
-		whole := bytes.LastIndexByte(data, '\n') + 1
+		whole := t.units.LastIndex(data) + t.units.Size()
 		t.split(&c, data[:whole], count, now)
 		t.line = t.pos + int64(whole)
 		t.hold(data[whole:])
@@ -169,11 +187,15 @@ func (t *tail) read(buf []byte, now time.Time) (chunk, error) {
 // split makes lines of data, which ends with a newline; the first one belongs to t.part.
 func (t *tail) split(c *chunk, data []byte, count int, now time.Time) {
 	if t.hash == "" && t.pos == 0 {
-		t.hash = hashOf(data[:bytes.IndexByte(data, '\n')+1])
+		t.hash = hashOf(data[:t.units.Index(data)+t.units.Size()])
 	} else if t.hash == "" {
-		t.hash, _, _ = firstLine(t.fd) // it came in parts; unreadable only if the next read fails too
+		t.hash, _, _ = t.firstLine() // it came in parts; unreadable only if the next read fails too
 	}
 	c.lines = make([]event.Line, 0, count)
+	if t.units.Wide() {
+		t.splitWide(c, data, now)
+		return
+	}
 	text := string(data)
 	begin := t.line
 	for len(text) > 0 {
@@ -190,6 +212,18 @@ func (t *tail) split(c *chunk, data []byte, count int, now time.Time) {
 		c.add(one, t.over, t.limit, now)
 		t.part, t.over = nil, false
 	}
+}
+
+// splitWide is split for characters of several bytes; each line becomes UTF-8 here.
+func (t *tail) splitWide(c *chunk, data []byte, now time.Time) {
+	for len(data) > 0 {
+		i := t.units.Index(data)
+		kept := min(i, t.limit*t.units.Size())
+		t.part, data = append(t.part, data[:kept]...), data[i+t.units.Size():]
+		c.add(t.units.Text(t.part), t.over || kept < i, t.limit, now)
+		t.part, t.over = t.part[:0], false
+	}
+	t.part = nil
 }
 
 // add takes one line in. What stands in front of it as NULs is no text: a writer without
@@ -209,9 +243,9 @@ func (c *chunk) add(text string, over bool, limit int, now time.Time) {
 func (t *tail) hold(data []byte) {
 	if len(t.part) == 0 {
 		// Leading NULs go here too, or a hole of megabytes would eat the line behind it.
-		data = bytes.TrimLeft(data, "\x00")
+		data = t.units.TrimLeft(data)
 	}
-	room := t.limit - len(t.part)
+	room := t.limit*t.units.Size() - len(t.part)
 	if len(data) > room {
 		data, t.over = data[:room], true
 	}
@@ -227,7 +261,7 @@ func (t *tail) remember(seen []byte) {
 func (t *tail) flush(now time.Time) (c chunk) {
 	if len(t.part) > 0 {
 		c.at = append(c.at, t.line)
-		c.add(string(t.part), t.over, t.limit, now)
+		c.add(t.units.Text(t.part), t.over, t.limit, now)
 	}
 	t.line, t.part, t.over = t.pos, nil, false
 	return c
@@ -237,15 +271,13 @@ func (t *tail) mark(source string) event.Mark {
 	return event.Mark{Source: source, Inode: t.id.ino, Hash: t.hash, Offset: t.line}
 }
 
-var newline = []byte{'\n'}
-
 // nthNewline is where the n-th newline of data stands; data has as many.
-func nthNewline(data []byte, n int) int {
-	at := -1
+func (t *tail) nthNewline(data []byte, n int) int {
+	next := 0
 	for ; n > 0; n-- {
-		at += 1 + bytes.IndexByte(data[at+1:], '\n')
+		next += t.units.Index(data[next:]) + t.units.Size()
 	}
-	return at
+	return next - t.units.Size()
 }
 
 // hashOf names a file by its first line with its newline, at most MaxLine bytes of it.
@@ -255,15 +287,17 @@ func hashOf(line []byte) string {
 }
 
 // firstLine is the hash and the length of the first line; "" while it is not complete.
-func firstLine(fd int) (hash string, length int, err error) {
+func (t *tail) firstLine() (hash string, length int, err error) {
+	t.order()
 	for size := 4 << 10; ; size = event.MaxLine {
 		buf := make([]byte, size)
-		n, err := pread(fd, buf, 0)
+		n, err := pread(t.fd, buf, 0)
 		if err != nil {
 			return "", 0, err
 		}
-		if i := bytes.IndexByte(buf[:n], '\n'); i >= 0 {
-			return hashOf(buf[:i+1]), i + 1, nil
+		if i := t.units.Index(buf[:n]); i >= 0 {
+			i += t.units.Size()
+			return hashOf(buf[:i]), i, nil
 		}
 		if n < size {
 			return "", n, nil
