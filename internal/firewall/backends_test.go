@@ -39,6 +39,13 @@ func allTables(t *testing.T, test func(t *testing.T, open opener)) {
 	withIPTables(t, tables(), test)
 }
 
+// oneOfEach is everywhere with one kind and table of iptables only, for tests that take long.
+func oneOfEach(t *testing.T, in firewall.IPTablesOptions, test func(t *testing.T, open opener)) {
+	t.Helper()
+	withNFT(t, test)
+	withIPTables(t, []firewall.IPTablesOptions{in}, test)
+}
+
 func withNFT(t *testing.T, test func(t *testing.T, open opener)) {
 	t.Helper()
 	t.Run("nft", func(t *testing.T) {
