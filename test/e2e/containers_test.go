@@ -50,6 +50,9 @@ func TestContainers(t *testing.T) {
 	l.docker.make(t, "two-b", nil, sshd("22"), publish(hostOfStaff.String(), two))
 
 	g := containerGaol(t, l, "byname=jumps/ssh", "bylabel=label=role=bastion/22", "bycompose=compose=shop/ssh/2231", "hostnet=hostnet/2240", "two=two-a/all")
+	if out, status := g.try(t, "check", "-c", g.conf); status != 0 || !strings.Contains(out, "jail byname: port 22 is container jumps's own; clients dial 2222") {
+		t.Errorf("gaol check: status %d:\n%s", status, out)
+	}
 	g.start(t)
 	at := func(host netip.Addr, port uint16) netip.AddrPort { return netip.AddrPortFrom(host, port) }
 	staff := startProbe(t, l.staff, at(hostOfStaff, 2230))
