@@ -174,8 +174,9 @@ func (p *parser) addDefault(line string, weight float64) error {
 		return err
 	}
 	t.weight = weight
-	if !p.keep(t, line) && p.seen[t.name] == line {
-		// The one that is there counts as the set's: fail2ban shares what is written alike.
+	if !p.keep(t, line) && (p.seen[t.name] == line || t.kind != fromFields && strings.EqualFold(p.seen[t.name], line)) {
+		// The one that is there counts as the set's: fail2ban shares what is written alike, names
+		// that stand for a template (Epoch) in any case.
 		at := slices.IndexFunc(p.list, func(old *template) bool { return old.name == t.name })
 		p.list[at].weight = max(p.list[at].weight, weight)
 	}

@@ -48,6 +48,7 @@ func patterns() []oracleCase {
 		// Several.
 		{Patterns: []string{"%Y", "%m"}, Lines: []string{"2020", "12", "12", "12 2020"}}, {Patterns: []string{"{^LN-BEG}", "%Y"}, Lines: []string{"x 2020", "2020-01-01 10:00:00"}},
 		{Patterns: []string{"{^LN-BEG}EPOCH", "{^LN-BEG}"}, Lines: []string{"[1387288694] x", "[1387348935] x", "[2021-03-05 05:25:14.562] x"}},
+		{Patterns: []string{"{^LN-BEG}Epoch", "{^LN-BEG}"}, Lines: []string{"[1387288694] x", "[1387348935] x", "[2021-03-05 05:25:14.562] x"}},
 		{Patterns: []string{"{DATE}", "{DATE}"}, Lines: []string{"2020-01-01 10:00:00"}},
 	}
 }
