@@ -29,19 +29,19 @@ const widest4, widest6 = 16, 32
 // readWidth reads gaol's keys of how wide and how many bans may be.
 func (r *jailReader) readWidth() {
 	j := &r.jail
-	j.Prefix = r.lengths("prefix", Width{32, 128})
-	j.Aggregate = Aggregate{On: r.bool("aggregate", false), Width: r.lengths("aggregate.width", Width{24, 48}),
-		Budget: r.pair("aggregate.budget", Width{1, 32}, Width{}, Width{1000, 100_000}, "%s is not two numbers of addresses, IPv4/IPv6")}
+	j.Prefix = r.lengths("prefix", Width{32, 128}, Width{32, 64})
+	j.Aggregate = Aggregate{On: r.bool("aggregate", false), Width: r.lengths("aggregate.width", Width{24, 48}, Width{24, 48}),
+		Budget: r.pair("aggregate.budget", Width{1, 32}, Width{1, 32}, Width{}, Width{1000, 100_000}, "%s is not two numbers of addresses, IPv4/IPv6")}
 	j.Valve = Valve{Rate: r.bound("maxbanrate"), Bans: r.bound("maxbans")}
 }
 
-func (r *jailReader) lengths(key string, otherwise Width) Width {
-	return r.pair(key, otherwise, Width{widest4, widest6}, Width{32, 128},
+func (r *jailReader) lengths(key string, otherwise, example Width) Width {
+	return r.pair(key, otherwise, example, Width{widest4, widest6}, Width{32, 128},
 		fmt.Sprintf("%%s is not two lengths of a prefix, IPv4 (%d to 32) / IPv6 (%d to 128)", widest4, widest6))
 }
 
-// pair reads NUMBER/NUMBER within bounds.
-func (r *jailReader) pair(key string, otherwise, least, most Width, want string) Width {
+// pair reads NUMBER/NUMBER within bounds; example is what a hint proposes.
+func (r *jailReader) pair(key string, otherwise, example, least, most Width, want string) Width {
 	v, ok := r.value(key)
 	if !ok || v.Text() == "" {
 		return otherwise
@@ -52,7 +52,7 @@ func (r *jailReader) pair(key string, otherwise, least, most Width, want string)
 	w.V4, err4 = strconv.Atoi(strings.TrimSpace(four))
 	w.V6, err6 = strconv.Atoi(strings.TrimSpace(six))
 	if err4 != nil || err6 != nil || w.V4 < least.V4 || w.V6 < least.V6 || w.V4 > most.V4 || w.V6 > most.V6 {
-		r.fail(fault(v.Pos(), "write for instance "+key+" = "+otherwise.String(), key+": "+want, quote(v.Text())))
+		r.fail(fault(v.Pos(), "write for instance "+key+" = "+example.String(), key+": "+want, quote(v.Text())))
 		return otherwise
 	}
 	return w
