@@ -30,7 +30,7 @@ const (
 	repairPatience = time.Second
 	// lookShare bounds what the regular look costs: a jail is looked at no more often than every
 	// lookShare times of what it took. The kernel lists 10,000 bans in 25 ms, but 100,000 in
-	// 2.5 s (it walks the set anew for each piece of the answer), and no ban passes meanwhile.
+	// 0.7 s (it walks the set anew for each piece of the answer), and no ban passes meanwhile.
 	lookShare = 100
 	// remindEvery is how often the log says that something is still wrong.
 	remindEvery = time.Minute
