@@ -77,8 +77,11 @@ func (e *engine) followContainers(undo *cleanups) error {
 func (e *engine) containersChanged() {
 	e.tellEngine()
 	e.containers.docks.changed()
-	e.refreshFloor()
+	if err := e.deps.floor.refresh(); err != nil {
+		e.log.Warn("read own addresses", "error", err)
+	}
 	e.rescope()
+	e.refreshFloor() // last: it waits for jails that are busy, to lift what they must not ban any more
 }
 
 // rescope looks what each jail's container is now, and ensures those that it changed for.
