@@ -33,7 +33,7 @@ var rooms = map[string][]string{
 	"internal/store":     {"event"},
 	"internal/control":   {"event"},
 	"internal/engine": {"event", "config", "pattern", "date", "filter", "host", "jail", "container",
-		"source", "wide", "firewall", "action", "store", "control"},
+		"source", "firewall", "action", "store", "control"},
 	"internal/cli": {"event", "config", "pattern", "wide", "date", "filter", "container", "firewall", "engine", "control"},
 	// netlab makes network namespaces for tests; testOnly keeps it out of the daemon.
 	"internal/netlab": {},

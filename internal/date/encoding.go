@@ -13,14 +13,19 @@ import (
 	"golang.org/x/text/encoding/traditionalchinese"
 
 	"gaol/internal/pattern"
+	"gaol/internal/wide"
 )
 
 // Decoder returns what Cutter.Decode needs for a log in encoding name (logencoding, §3): a
 // function that makes text of a line's bytes, U+FFFD for what the encoding does not have. nil is
 // UTF-8, which auto means too: a daemon has no locale of its own. The names are Python's, as far
 // as they belong to encodings whose lines end in the byte of \n, and in no other place have that
-// byte; others are an error.
+// byte; others are an error. nil are the encodings of Units too, which are text already where
+// lines are made of them.
 func Decoder(name string) (func(string) string, error) {
+	if Units(name).Wide() {
+		return nil, nil
+	}
 	switch plain := plainName(name); plain {
 	case "", "auto", "utf8", "u8", "cp65001":
 		return nil, nil
@@ -46,6 +51,25 @@ func Decoder(name string) (func(string) string, error) {
 			return text
 		}, nil
 	}
+}
+
+// Units says how the lines of a log in encoding name are told apart. Zero: at bytes.
+func Units(name string) wide.Units {
+	switch plainName(name) {
+	case "utf16", "u16":
+		return wide.Units{Width: 2, Marked: true}
+	case "utf16le", "unicodelittleunmarked":
+		return wide.Units{Width: 2}
+	case "utf16be", "unicodebigunmarked":
+		return wide.Units{Width: 2, Big: true}
+	case "utf32", "u32":
+		return wide.Units{Width: 4, Marked: true}
+	case "utf32le":
+		return wide.Units{Width: 4}
+	case "utf32be":
+		return wide.Units{Width: 4, Big: true}
+	}
+	return wide.Units{}
 }
 
 // plainName is a codec's name without case, '-', '_' and blanks, as Python compares them.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gaol/internal/event"
+	"gaol/internal/wide"
 )
 
 // Every byte decodes as Python's codec of the same name decodes it, with U+FFFD for those it lacks.
@@ -79,9 +80,28 @@ print(json.dumps([[n, base64.b64encode(b).decode(), b.decode(n)] for n, b in all
 }
 
 func TestUnknownEncodings(t *testing.T) {
-	for _, name := range []string{"nonsense", "utf-16", "utf_16_le", "utf-32", "utf-7", "iso2022_kr", "cp037", "rot13", "hex"} {
+	for _, name := range []string{"nonsense", "utf-16-xe", "utf-7", "iso2022_kr", "cp037", "rot13", "hex"} {
 		if _, err := Decoder(name); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Units are told under all of Python's names, and the lines cut out of them are text already.
+func TestUnits(t *testing.T) {
+	for name, want := range map[string]wide.Units{
+		"utf-16": {Width: 2, Marked: true}, "UTF16": {Width: 2, Marked: true}, "u16": {Width: 2, Marked: true}, "utf_16": {Width: 2, Marked: true},
+		"utf-16le": {Width: 2}, "utf_16_le": {Width: 2}, "UTF-16LE": {Width: 2}, "UnicodeLittleUnmarked": {Width: 2},
+		"utf-16be": {Width: 2, Big: true}, "UTF-16-BE": {Width: 2, Big: true}, "UnicodeBigUnmarked": {Width: 2, Big: true},
+		"utf-32": {Width: 4, Marked: true}, "u32": {Width: 4, Marked: true}, "utf_32": {Width: 4, Marked: true},
+		"utf-32le": {Width: 4}, "utf_32_le": {Width: 4}, "UTF-32BE": {Width: 4, Big: true}, "utf_32_be": {Width: 4, Big: true},
+		"utf-8": {}, "auto": {}, "": {}, "latin-1": {},
+	} {
+		if got := Units(name); got != want {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+		if decode, err := Decoder(name); err != nil || decode != nil && want.Wide() {
+			t.Errorf("%s: has a decoder: %t, %v", name, decode != nil, err)
 		}
 	}
 }

@@ -82,7 +82,7 @@ func (y years) syslog(text string, f *fields) (start, end int, ok bool) {
 		switch after := charAt(t, at+5); after {
 		case nonWord:
 			return p, p + at + 5, true
-		case wide:
+		case foreign:
 			return 0, 0, false
 		}
 		f.year = -1
@@ -165,7 +165,7 @@ func zone(t string, at int, f *fields) (end int, ok bool) {
 	for p < len(t) && (t[p] == ' ' || t[p] >= '\t' && t[p] <= '\r' || t[p] >= 0x1c && t[p] <= 0x1f) {
 		p++
 	}
-	none := charAt(t, at) == nonWord && charAt(t, p) != wide
+	none := charAt(t, at) == nonWord && charAt(t, p) != foreign
 	if p >= len(t) {
 		return at, none
 	}
@@ -182,7 +182,7 @@ func zone(t string, at int, f *fields) (end int, ok bool) {
 		case nonWord:
 			f.zoned = true
 			return p + n, true
-		case wide:
+		case foreign:
 			return 0, false
 		}
 	}
@@ -210,7 +210,7 @@ func offsetAt(t string, at, p int, f *fields) (end int, ok bool) {
 const (
 	nonWord = iota // also the line's end
 	word
-	wide // not ASCII: may be either
+	foreign // not ASCII: may be either
 )
 
 func charAt(t string, at int) int {
@@ -219,7 +219,7 @@ func charAt(t string, at int) int {
 	}
 	switch c := t[at]; {
 	case c >= 0x80:
-		return wide
+		return foreign
 	case c >= '0' && c <= '9', c|0x20 >= 'a' && c|0x20 <= 'z', c == '_':
 		return word
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gaol/internal/container"
+	"gaol/internal/date"
 	"gaol/internal/event"
 	"gaol/internal/source"
 	"gaol/internal/store"
@@ -122,7 +123,7 @@ func (p *plan) openContainers(d *docks, inside []pattern, state store.State, now
 	}
 	for _, f := range inside {
 		o := source.ContainerOptions{Ref: "container " + p.conf.Container, Path: f.glob, Tail: f.tail, Polling: p.conf.Backend == "polling",
-			Logs: d.watch.Logs, Resume: resumeFrom(state), Since: now.Add(-p.conf.FindTime), TooOld: p.tooOld(now)}
+			Logs: d.watch.Logs, Resume: resumeFrom(state), Since: now.Add(-p.conf.FindTime), TooOld: p.tooOld(now), Units: date.Units(p.conf.LogEncoding)}
 		if f.tail && !carryOn {
 			o.Resume = func(string) (event.Mark, bool) { return event.Mark{}, false }
 		}

@@ -26,6 +26,15 @@ func (p *plan) open(d *docks, state store.State, now time.Time, carryOn bool) (a
 		s, err := p.openJournal(state, now)
 		return []source.Source{s}, nil, err
 	}
+	units := date.Units(p.conf.LogEncoding)
+	format, err := source.ParseFormat(p.conf.LogFormat)
+	if err != nil {
+		format = source.Plain // another's word for something else; gaol check tells
+	}
+	if units.Wide() && (format != source.Plain || p.ownLog()) {
+		return nil, nil, fmt.Errorf("%s: logencoding = %s is for files that a program writes: what a container's engine writes is UTF-8; remove it",
+			p.conf.Where("logencoding"), p.conf.LogEncoding)
+	}
 	files, inside := splitInside(files)
 	if p.ownLog() || len(inside) > 0 {
 		var absent []string
@@ -41,10 +50,6 @@ func (p *plan) open(d *docks, state store.State, now time.Time, carryOn bool) (a
 		return nil, nil, fmt.Errorf("%s: jail %s has no log to read: set logpath, container, or backend = systemd with a journalmatch",
 			p.conf.Where("logpath"), p.conf.Name)
 	}
-	format, err := source.ParseFormat(p.conf.LogFormat)
-	if err != nil {
-		format = source.Plain // another's word for something else; gaol check tells
-	}
 	for _, tail := range []bool{false, true} {
 		var patterns []string
 		for _, f := range files {
@@ -57,7 +62,7 @@ func (p *plan) open(d *docks, state store.State, now time.Time, carryOn bool) (a
 		}
 		s, err := source.Files(source.FileOptions{
 			Patterns: patterns, Tail: tail, Polling: p.conf.Backend == "polling",
-			Resume: resumeFrom(state), TooOld: p.tooOld(now), Format: format, Since: now.Add(-p.conf.FindTime),
+			Resume: resumeFrom(state), TooOld: p.tooOld(now), Units: units, Format: format, Since: now.Add(-p.conf.FindTime),
 		})
 		if err != nil {
 			for _, open := range all {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gaol/internal/event"
+	"gaol/internal/wide"
 )
 
 // Container is what a source needs to know of a container.
@@ -52,6 +53,7 @@ type ContainerOptions struct {
 	Since time.Time
 	// TooOld is the same for files inside; see FileOptions.
 	TooOld func(text string) (old, known bool)
+	Units  wide.Units // of files inside; see FileOptions
 	// Journal is where the journald driver's entries lie; its matches are not used.
 	Journal JournalOptions
 	Proc    string // "/proc" if empty

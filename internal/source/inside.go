@@ -97,7 +97,7 @@ func (l *containerLog) openInside(c Container) (Source, error) {
 	tail := l.tail
 	l.tail = false // what comes after a restart is new
 	s, err := newFiles(FileOptions{Patterns: []string{l.s.o.Path}, Tail: tail, Polling: l.s.o.Polling,
-		Resume: l.resume(c, true), TooOld: l.s.o.TooOld, tree: root})
+		Resume: l.resume(c, true), TooOld: l.s.o.TooOld, Units: l.s.o.Units, tree: root})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("container %s: %w", c.Name, err), unix.Close(root.root))
 	}
