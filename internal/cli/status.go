@@ -108,6 +108,9 @@ func watches(j event.JailStatus) string {
 	if j.Problem != "" {
 		text += "; " + j.Problem
 	}
+	if n := len(j.Leaks); n > 0 {
+		text += fmt.Sprintf("; %s without effect, gaol status %s says why", plural(n, "ban"), j.Name)
+	}
 	return text
 }
 
@@ -158,6 +161,9 @@ func printJail(out io.Writer, j event.JailStatus) error {
 	}
 	if j.Packets != nil {
 		rows = append(rows, []string{"dropped", fmt.Sprintf("%s of banned clients", plural(int(*j.Packets), "packet"))})
+	}
+	for _, l := range j.Leaks {
+		rows = append(rows, []string{"no effect", fmt.Sprintf("%s, %s since its ban: %s", l.ID, plural(l.Failures, "failure"), l.Why)}, []string{"hint", l.Hint})
 	}
 	if err := table(out, rows); err != nil || len(j.Bans) == 0 {
 		return err

@@ -121,6 +121,7 @@ func (w *worker) status() event.JailStatus {
 		Folds: w.jail.Folds(), Repairs: w.repairs, LastRepair: w.lastRepair,
 		Lines: w.lines, Aborted: w.aborted, CutLines: w.cut, Dropped: w.asks.dropped, Bans: w.jail.Bans(),
 	}
+	w.leaks.tell(&s)
 	var failing string
 	if s.ActionStates, failing = w.queue.status(); s.Problem == "" {
 		s.Problem = failing

@@ -19,6 +19,7 @@ import (
 	"gaol/internal/action"
 	"gaol/internal/config"
 	"gaol/internal/control"
+	"gaol/internal/event"
 	"gaol/internal/firewall"
 	"gaol/internal/host"
 	"gaol/internal/store"
@@ -68,6 +69,10 @@ type deps struct {
 	queues     *action.Queues
 	journal    action.Journal
 	dryRun     bool
+
+	counters  *hitCounters // of the native rules
+	inquiring sync.Mutex   // held by the one inquiry that may run
+	inquire   func(context.Context, inquiry) *event.Leak
 }
 
 type engine struct {
@@ -245,6 +250,7 @@ func (e *engine) openFirewall(undo *cleanups) error {
 		defer e.ruling.Unlock()
 		return e.fw.Ensure(e.targets())
 	}
+	e.deps.counters, e.deps.inquire = &hitCounters{read: e.hits}, e.inquire
 	e.deps.list, e.repairs = e.fw.List, newRepairs(e)
 	e.deps.lost = func() { e.repairs.kick("a jail found its sets gone") }
 	e.deps.queues, e.deps.journal = action.NewQueues(context.Background()), e.store

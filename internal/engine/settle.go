@@ -141,6 +141,7 @@ func (w *worker) lift(ctx context.Context, ds []event.Decision) {
 	var forgiven []string
 	for i, d := range ds {
 		ids[i], bans[i] = d.Ban.ID, d.Ban
+		w.leaks.forget(d.Ban.ID)
 		if d.Forgiven {
 			forgiven = append(forgiven, d.Ban.ID)
 			delete(w.pasts, d.Ban.ID)

@@ -52,6 +52,7 @@ type worker struct {
 	abortTold           time.Time
 	pasts               map[string]jail.Record // earlier bans in this jail, as of pastsFrom or later
 	pastsFrom           time.Time
+	leaks               leaks
 	doubted             time.Time // when the actions were last asked whether a ban is in force
 }
 
@@ -182,6 +183,7 @@ func (w *worker) line(ctx context.Context, c *date.Cutter, l event.Line, src str
 	var decisions []event.Decision
 	for _, f := range failures {
 		f.Jail = w.conf.Name
+		w.suspect(ctx, f, now)
 		decisions = append(decisions, w.weigh(ctx, f, now)...)
 	}
 	return decisions

@@ -15,7 +15,7 @@ type Status struct {
 	Problems []string     `json:"problems,omitempty"` // file:line: what is wrong
 
 	FirewallProblem string    `json:"firewall_problem,omitempty"` // why rules or bans may not be in force
-	Containers      string    `json:"containers,omitempty"`       // engine that is followed; empty: none
+	Containers      string    `json:"containers,omitempty"`       // engine that is followed, or why none is
 	Repairs         uint64    `json:"repairs,omitempty"`          // how often rules or bans that the kernel had lost were put back
 	LastRepair      time.Time `json:"last_repair,omitzero"`
 }
@@ -49,7 +49,20 @@ type JailStatus struct {
 	LastRepair      time.Time      `json:"last_repair,omitzero"`
 	Packets         *uint64        `json:"packets,omitempty"` // dropped by the native rules since they were laid; nil: not known
 	Bans            []Ban          `json:"bans"`
-	Folds           []Ban          `json:"folds,omitempty"` // of whole prefixes: in the kernel each stands for Count of the Bans
+	Leaks           []Leak         `json:"leaks,omitempty"`       // bans that do not work, and why; twenty at most
+	TotalLeaks      uint64         `json:"total_leaks,omitempty"` // such bans since the start
+	Folds           []Ban          `json:"folds,omitempty"`       // of whole prefixes: in the kernel each stands for Count of the Bans
+}
+
+// Leak is a ban that does not work: its id goes on failing.
+type Leak struct {
+	ID       string    `json:"id"`
+	Banned   time.Time `json:"banned"`            // since when
+	Told     time.Time `json:"told"`              // when it was found out
+	Failures int       `json:"failures"`          // since
+	Dropped  *uint64   `json:"dropped,omitempty"` // packets that the jail's rules dropped meanwhile, of anybody; nil: not known
+	Why      string    `json:"why"`
+	Hint     string    `json:"hint"` // what to write
 }
 
 // SourceStatus is one log of a jail.
