@@ -1,24 +1,25 @@
 package date
 
-// A scanner reads the timestamp of a template that is bound to the line's start, in the way it is
+// A scanner reads the timestamp of a template that can match at the line's start only, in the way it is
 // nearly always written. start and end bound the text to cut. It must be right whenever it says
 // ok; everything unusual it leaves to the template's expression (a test holds both against each
 // other).
 type scanner func(text string, f *fields) (start, end int, ok bool)
 
-// scannerFor returns the scanner of a default template behind {^LN-BEG}; nil where there is none.
-// year bounds %ExY.
+// scannerFor returns the scanner of a default template behind {^LN-BEG} or a bracket; nil where
+// there is none. year bounds %ExY.
 func scannerFor(pattern string, year int) scanner {
-	lead := len("{^LN-BEG}")
-	if !foldPrefix(pattern, "{^LN-BEG}") {
-		return nil
+	y, all := years{last: byte('0' + (year+3)/10%10)}, defaults()
+	if foldPrefix(pattern, "{^LN-BEG}") {
+		switch pattern[len("{^LN-BEG}"):] {
+		case all[0]:
+			return y.iso
+		case all[1]:
+			return y.syslog
+		}
 	}
-	y := years{last: byte('0' + (year+3)/10%10)}
-	switch all := defaults(); pattern[lead:] {
-	case all[0]:
-		return y.iso
-	case all[1]:
-		return y.syslog
+	if pattern == `^[^\[]*\[(`+all[4]+`)` {
+		return bracketed(y.clf)
 	}
 	return nil
 }
