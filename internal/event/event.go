@@ -85,6 +85,7 @@ const (
 	Spare               // it would have been banned, but must not be; Reason says why
 	Regroup             // the kernel has to hold Add in place of Remove: a prefix for many bans in it, or the reverse
 	Hold                // too many bans: it has to wait; Reason says why, and is empty when that is over
+	Raise               // the ban closes more than before: Ban.Scope
 )
 
 // Decision is what a jail decided, with what led to it, so that "why" needs no look-up.
@@ -97,6 +98,9 @@ type Decision struct {
 
 	Add, Remove []Ban // of a Regroup; add first, so that nobody gets through in between
 }
+
+// AllPorts is the scope of a ban that closes all ports of the machine (escalate).
+const AllPorts = "host"
 
 // Ban is one id kept out by one jail.
 type Ban struct {
@@ -115,6 +119,7 @@ type Ban struct {
 	Reason  string            `json:"reason,omitempty"` // given with `gaol ban --reason`
 	Manual  bool              `json:"manual,omitempty"`
 	Times   int               `json:"times,omitempty"` // how often the id was banned, with this one (bantime.increment)
+	Scope   string            `json:"scope,omitempty"` // what it closes: the jail's ports (empty), or AllPorts
 	Fold    bool              `json:"fold,omitempty"`  // it stands for Count bans of one prefix (aggregate), and is none of its own
 }
 

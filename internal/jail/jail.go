@@ -53,6 +53,8 @@ type Options struct {
 
 	// Spared says whom automatic bans pass over (ignoreip, ignoreself), and why. May be nil.
 	Spared func(id string, kind event.IDKind) (why string, spared bool)
+	// Known says whether an id was banned here before: its next ban closes all ports. May be nil.
+	Known func(id string) bool
 	// Protected says who is never banned, not by hand either (the floor), and why. May be nil.
 	Protected func(id string, kind event.IDKind) (why string, protected bool)
 	// Shields says whether a prefix holds an address that Spared would pass over: it must not be
@@ -270,6 +272,9 @@ func (j *Jail) judge(b event.Ban, now time.Time) []event.Decision {
 		return j.spare(b, fmt.Sprintf("the jail holds %d bans that never end", MaxBans), now)
 	}
 	b = j.o.Increment.lengthen(b, j.o.BanTime)
+	if j.o.Known != nil && !b.Manual && j.o.Known(b.ID) {
+		b.Scope = event.AllPorts
+	}
 	j.bans.put(b)
 	j.totalBanned++
 	if !b.Manual {

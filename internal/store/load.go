@@ -124,7 +124,7 @@ func bans(ctx context.Context, q queryer, where string, args ...any) ([]event.Ba
 
 func records(ctx context.Context, q queryer, where string, args ...any) ([]Record, error) {
 	return query(ctx, q, scanRecord, `SELECT jail, id, kind, ip, start, "end", renewed, failures, regex, source,
-		reason, manual, matches, fields, lifted, lift_reason, times FROM ban `+where, args...)
+		reason, manual, matches, fields, lifted, lift_reason, times, scope FROM ban `+where, args...)
 }
 
 func scanRecord(rows *sql.Rows) (Record, error) {
@@ -133,7 +133,7 @@ func scanRecord(rows *sql.Rows) (Record, error) {
 	var start, end, renewed, lifted sql.NullInt64
 	var matches, fields sql.NullString
 	err := rows.Scan(&b.Jail, &b.ID, &b.Kind, &b.IP, &start, &end, &renewed, &b.Count, &b.Regex, &b.Source,
-		&b.Reason, &b.Manual, &matches, &fields, &lifted, &r.LiftReason, &b.Times)
+		&b.Reason, &b.Manual, &matches, &fields, &lifted, &r.LiftReason, &b.Times, &b.Scope)
 	b.Start, b.End, b.Renewed, r.Lifted = fromMicros(start), fromMicros(end), fromMicros(renewed), fromMicros(lifted)
 	return r, errors.Join(err, decode(matches, &b.Matches), decode(fields, &b.Fields))
 }

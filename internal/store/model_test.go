@@ -112,7 +112,7 @@ func drawBan(t *rapid.T) event.Ban {
 		ID: drawID(t), Kind: event.IDKind(rapid.IntRange(0, 3).Draw(t, "kind")), IP: rapid.String().Draw(t, "ip"),
 		Start: drawTime(t, "start"), End: drawTime(t, "end"), Renewed: drawTime(t, "renewed"), Count: rapid.Int().Draw(t, "count"),
 		Matches: drawMatches(t), Fields: drawFields(t), Regex: rapid.String().Draw(t, "regex"), Source: drawID(t),
-		Reason: rapid.String().Draw(t, "reason"), Manual: rapid.Bool().Draw(t, "manual"),
+		Reason: rapid.String().Draw(t, "reason"), Manual: rapid.Bool().Draw(t, "manual"), Scope: rapid.SampledFrom([]string{"", event.AllPorts}).Draw(t, "scope"),
 	}
 }
 

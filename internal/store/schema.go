@@ -93,6 +93,8 @@ CREATE TABLE fold (
 	jail TEXT NOT NULL, prefix TEXT NOT NULL, at INTEGER NOT NULL,
 	PRIMARY KEY (jail, prefix)
 ) STRICT;
+`, `
+ALTER TABLE ban ADD COLUMN scope TEXT NOT NULL DEFAULT '';
 `}
 }
 
