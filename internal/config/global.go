@@ -32,6 +32,7 @@ type Own struct {
 	// ContainerSocket is where the container engine listens, several separated by blanks; empty: where Docker and Podman do.
 	ContainerSocket string
 	Firewall        string // auto, nft or iptables: what banaction = gaol bans with
+	Labels          bool   // containers may join jails by their label gaol.jail
 }
 
 // Key describes one of gaol's own configuration keys, for check and for the documentation.
@@ -47,6 +48,7 @@ func Keys() []Key {
 		{"state", "gaol.conf", definition, "/var/lib/gaol", "0.1", "directory of bans, failures and read positions"},
 		{"firewall", "gaol.conf", definition, "auto", "0.1", "what banaction = gaol bans with: nft, iptables (with ipset), or auto, which is nft where the kernel has it; read at start"},
 		{"container_socket", "gaol.conf", definition, "", "0.1", "socket of the container engine, several separated by blanks; empty: /run/docker.sock, /var/run/docker.sock, /run/podman/podman.sock; the first that answers is read; read at start"},
+		{"labels", "gaol.conf", definition, "off", "0.1", "on: a container joins a jail by its label gaol.jail=JAIL, with its own log and ports; gaol.port=PORT chooses among them"},
 		{"blocktype", "jail.conf", "jail", "drop", "0.1", "drop or reject: what banaction = gaol does with a packet"},
 		{"container", "jail.conf", "jail", "", "0.1", "the container whose published ports banaction = gaol closes, and whose log is read where there is no logpath: NAME, label=KEY[=VALUE] or compose=PROJECT/SERVICE"},
 		{"logformat", "jail.conf", "jail", "plain", "0.1", "how the files of logpath frame lines: plain; json-file, Docker's; cri, Kubernetes' and Podman's k8s-file. A container's own log needs no word"},
@@ -136,7 +138,11 @@ func (l *loader) own() Own {
 		g.complain("firewall", fw, "auto")
 		values["firewall"] = "auto"
 	}
-	return Own{Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"], Firewall: values["firewall"], ContainerSocket: values["container_socket"]}
+	labels := strings.ToLower(values["labels"])
+	if labels != "on" && labels != "off" {
+		g.complain("labels", values["labels"], "off")
+	}
+	return Own{Labels: labels == "on", Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"], Firewall: values["firewall"], ContainerSocket: values["container_socket"]}
 }
 
 // optional reads a global file that may be missing.
