@@ -65,7 +65,7 @@ func runRegex(a *regexArgs, out io.Writer) error {
 	}
 	file := isFile(a.log)
 	r.sayLog(file)
-	err := eachLogLine(a.log, file, func(text string) {
+	err := eachLogLine(a.log, file, r.probe.units, func(text string) {
 		if text == "" || text[0] == '#' {
 			return
 		}

@@ -14,6 +14,7 @@ import (
 	"gaol/internal/date"
 	"gaol/internal/filter"
 	"gaol/internal/pattern"
+	"gaol/internal/wide"
 )
 
 // probe is a filter made ready to be tried on lines: what fail2ban-regex and `gaol test` share.
@@ -27,6 +28,7 @@ type probe struct {
 	templates *date.Templates
 	program   *filter.Program
 	decode    func(string) string
+	units     wide.Units // of the log
 }
 
 // prepareFilter finds out what REGEX means: a filter's name, a filter's file, or a failregex.
@@ -139,6 +141,7 @@ func (p *probe) finish(zone, encoding string) error {
 	if err != nil {
 		return err
 	}
+	p.units = date.Units(encoding)
 	if p.decode, err = date.Decoder(encoding); err != nil {
 		return err
 	}

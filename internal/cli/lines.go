@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"gaol/internal/event"
+	"gaol/internal/wide"
 )
 
 // eachLine calls do for every complete line of the reader, without its end. The text is only
@@ -41,8 +42,35 @@ func eachLine(r io.Reader, do func(text string)) error {
 	}
 }
 
-// eachLogLine is eachLine over a file, or over the lines of a text given instead of one.
-func eachLogLine(log string, isFile bool, do func(text string)) error {
+// eachWideLine is eachLine for characters of several bytes; the text is UTF-8.
+func eachWideLine(r io.Reader, u wide.Units, do func(text string)) error {
+	in := bufio.NewReaderSize(r, 1<<20)
+	head, _ := in.Peek(u.Size()) // an error comes again when it is read
+	u = u.Ordered(head)
+	limit := event.MaxLine * u.Size()
+	unit := make([]byte, u.Size())
+	var line []byte
+	for {
+		if _, err := io.ReadFull(in, unit); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if u.Index(unit) < 0 {
+			if len(line) < limit {
+				line = append(line, unit...)
+			}
+			continue
+		}
+		text := strings.TrimRight(u.Text(line), "\r")
+		do(text[:min(len(text), event.MaxLine)])
+		line = line[:0]
+	}
+}
+
+// eachLogLine is eachLine over a file written in units, or over the lines of a text given instead
+// of one.
+func eachLogLine(log string, isFile bool, units wide.Units, do func(text string)) error {
 	if !isFile {
 		for line := range strings.SplitSeq(log, "\n") {
 			do(line)
@@ -54,6 +82,9 @@ func eachLogLine(log string, isFile bool, do func(text string)) error {
 		return err
 	}
 	defer f.Close()
+	if units.Wide() {
+		return eachWideLine(f, units, do)
+	}
 	return eachLine(f, do)
 }
 

@@ -19,8 +19,8 @@ import (
 
 // testOptions are the arguments of `gaol test`.
 type testOptions struct {
-	config, log, filter, datepattern, usedns string
-	json                                     bool
+	config, log, filter, datepattern, usedns, encoding string
+	json                                               bool
 }
 
 // testCommand is `gaol test LOG FILTER`: what the daemon would take for failures.
@@ -43,6 +43,7 @@ func testCommand() *cobra.Command {
 	f.StringVarP(&o.config, "config", "c", "", "configuration directory (default /etc/gaol, else /etc/fail2ban, else the one inside gaol)")
 	f.StringVarP(&o.datepattern, "datepattern", "d", "", "how timestamps look, instead of what the filter says")
 	f.StringVar(&o.usedns, "usedns", "warn", "yes, warn, no or raw: what becomes of host names")
+	f.StringVarP(&o.encoding, "encoding", "e", "", "how the log is written, as logencoding names it (default UTF-8)")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	return c
 }
@@ -107,19 +108,19 @@ func testLog(o testOptions) (*testReport, error) {
 		p.date = o.datepattern
 	}
 	p.spec.UseDNS = o.usedns
-	if err := p.finish("", ""); err != nil {
+	if err := p.finish("", o.encoding); err != nil {
 		return nil, err
 	}
 	t := &tester{
 		report: testReport{Log: o.log, Filter: o.filter, Rules: make([]ruleHits, len(p.spec.Failregex)), IDs: []idHits{}},
 		filter: filter.New(p.program),
-		cutter: date.Cutter{Detector: date.NewDetector(p.templates), Lenient: true},
+		cutter: date.Cutter{Detector: date.NewDetector(p.templates), Lenient: true, Decode: p.decode},
 		ids:    map[string]int{},
 	}
 	for i, r := range p.spec.Failregex {
 		t.report.Rules[i] = ruleHits{Where: r.Where, Expr: r.Expr}
 	}
-	err = eachLogLine(o.log, isFile(o.log), func(text string) { t.line(text, started) })
+	err = eachLogLine(o.log, isFile(o.log), p.units, func(text string) { t.line(text, started) })
 	if err != nil {
 		return nil, fmt.Errorf("read log: %w", err)
 	}
