@@ -41,7 +41,11 @@ func read(ctx context.Context, c *client.Client, socket string) (Snapshot, error
 			s.Err = errors.Join(s.Err, fmt.Errorf("inspect container %s: %w", one.ID, err))
 			continue
 		}
-		s.Containers = append(s.Containers, parse(seen.Container, s.Networks))
+		got := parse(seen.Container, s.Networks)
+		if s.Engine == "podman" && got.LogDriver == "json-file" {
+			got.LogDriver = "k8s-file" // the name that its Docker API has for it
+		}
+		s.Containers = append(s.Containers, got)
 	}
 	slices.SortFunc(s.Containers, func(a, b Container) int { return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID)) })
 	follow(s.Containers)

@@ -114,7 +114,7 @@ func TestContainers(t *testing.T) {
 	}
 
 	// Nobody bans a gateway or a container.
-	for who, why := range map[string]string{"172.17.0.1": "gateway of docker network bridge", heirAddr(t, l): "docker container heir"} {
+	for who, why := range map[string]string{"172.17.0.1": "gateway of docker network bridge", l.docker.address(t, "heir", "bridge"): "docker container heir"} {
 		if out, status := g.try(t, "ban", "byname", who, "--socket", g.socket()); status == 0 || !strings.Contains(out, why) {
 			t.Errorf("gaol ban byname %s: status %d:\n%s\nwant it refused, with %q", who, status, out, why)
 		}
@@ -147,16 +147,16 @@ func (g *gaol) closes(t *testing.T, jail string) []string {
 	return g.jail(t, jail).Closes
 }
 
-// heirAddr is the bridge address of the container heir.
-func heirAddr(t *testing.T, l *lab) string {
+// address is a container's IPv4 address in a network.
+func (d *docker) address(t *testing.T, name, network string) string {
 	t.Helper()
 	var seen struct {
 		NetworkSettings struct {
 			Networks map[string]struct{ IPAddress string }
 		}
 	}
-	if err := l.docker.call("GET", "/containers/heir/json", nil, &seen); err != nil {
+	if err := d.call("GET", "/containers/"+name+"/json", nil, &seen); err != nil {
 		t.Fatal(err)
 	}
-	return seen.NetworkSettings.Networks["bridge"].IPAddress
+	return seen.NetworkSettings.Networks[network].IPAddress
 }

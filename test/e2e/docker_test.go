@@ -18,8 +18,9 @@ import (
 	"gaol/internal/netlab"
 )
 
-// docker is an engine of our own in a network namespace. It has its own process and mount
-// namespaces too: killing its first process ends every container, shim and mount of it.
+// docker is an engine of our own, Docker or Podman, in a network namespace. It has its own
+// process and mount namespaces too: killing its first process ends every container, shim and
+// mount of it.
 type docker struct {
 	dir    string
 	daemon *daemon
@@ -27,35 +28,55 @@ type docker struct {
 	group  string // cgroup
 }
 
-// startDocker starts the machine's dockerd inside n and waits until it says that it is ready.
-func startDocker(n *netlab.Node) (*docker, error) {
-	dir, err := tempDir("docker")
+func newDocker(name string) (*docker, error) {
+	dir, err := tempDir(name)
 	if err != nil {
 		return nil, err
 	}
 	d := &docker{dir: dir, group: filepath.Base(dir)}
-	socket := filepath.Join(d.dir, "docker.sock")
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		return (&net.Dialer{}).DialContext(ctx, "unix", d.socket())
 	}
 	d.client = &http.Client{Transport: &http.Transport{DialContext: dial}}
+	return d, nil
+}
+
+func (d *docker) socket() string { return filepath.Join(d.dir, "docker.sock") }
+
+// startDocker starts the machine's dockerd inside n and waits until it says that it is ready.
+func startDocker(n *netlab.Node, options ...string) (*docker, error) {
+	d, err := newDocker("docker")
+	if err != nil {
+		return nil, err
+	}
 	// The machine's own daemon.json must not reach in.
 	config := filepath.Join(d.dir, "daemon.json")
 	if err := os.WriteFile(config, []byte("{}"), 0o600); err != nil {
 		return nil, err
 	}
-	// A /run of its own: shims, plugins and lock files of this engine stay out of the machine's.
-	cmd := n.Command("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
-		"/bin/sh", "-c", `mount -t tmpfs tmpfs /run && exec dockerd "$@"`, "dockerd",
-		"--config-file", config, "--data-root", filepath.Join(d.dir, "data"), "--exec-root", filepath.Join(d.dir, "exec"),
-		"--pidfile", filepath.Join(d.dir, "pid"), "--host", "unix://"+socket,
-		"--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", "/"+d.group)
-	d.daemon, err = startReady("dockerd", d.dir, cmd, time.Minute)
-	if err != nil {
-		d.close()
+	if err := syscall.Mkfifo(d.again(), 0o600); err != nil {
 		return nil, err
 	}
-	return d, nil
+	// A /run of its own: shims, plugins and lock files of this engine stay out of the machine's.
+	const run = `mount -t tmpfs tmpfs /run && again=$1 && shift && while dockerd "$@"; do read -r word <"$again"; done`
+	return d, d.start(n, append([]string{run, "dockerd", d.again(),
+		"--config-file", config, "--data-root", filepath.Join(d.dir, "data"), "--exec-root", filepath.Join(d.dir, "exec"),
+		"--pidfile", filepath.Join(d.dir, "pid"), "--host", "unix://" + d.socket(),
+		"--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", "/" + d.group}, options...))
+}
+
+// again is the pipe that a stopped dockerd is started through again.
+func (d *docker) again() string { return filepath.Join(d.dir, "again") }
+
+// start runs a shell's script, with $0 and arguments, in namespaces of its own inside n until it
+// says that it is ready.
+func (d *docker) start(n *netlab.Node, script []string) (err error) {
+	cmd := n.Command("unshare", append([]string{"--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
+		"/bin/sh", "-c"}, script...)...)
+	if d.daemon, err = startReady(script[1], d.dir, cmd, time.Minute); err != nil {
+		d.close()
+	}
+	return err
 }
 
 // close ends the engine with everything in it.

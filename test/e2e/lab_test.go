@@ -15,46 +15,57 @@ import (
 // lab is the article's situation: a Docker host between attackers and the staff.
 type lab struct {
 	host, attacker, slow, staff *netlab.Node // slow is another attacker
-	docker                      *docker
-	staffKey                    string // file
+	docker                      *docker      // the engine
+	staffKey                    string       // file
 }
 
 // Who the clients are (RFC 5737), and where they reach the host.
 const (
-	attackerIP = "203.0.113.66"
-	slowIP     = "192.0.2.55"
-	staffIP    = "198.51.100.77"
+	attackerIP  = "203.0.113.66"
+	attackerIP6 = "2001:db8:66::66"
+	slowIP      = "192.0.2.55"
+	staffIP     = "198.51.100.77"
+	staffIP6    = "2001:db8:77::77"
 )
 
 var (
-	hostOfAttacker = netip.MustParseAddr("203.0.113.1")
-	hostOfSlow     = netip.MustParseAddr("192.0.2.1")
-	hostOfStaff    = netip.MustParseAddr("198.51.100.1")
+	hostOfAttacker  = netip.MustParseAddr("203.0.113.1")
+	hostOfAttacker6 = netip.MustParseAddr("2001:db8:66::1")
+	hostOfSlow      = netip.MustParseAddr("192.0.2.1")
+	hostOfStaff     = netip.MustParseAddr("198.51.100.1")
+	hostOfStaff6    = netip.MustParseAddr("2001:db8:77::1")
 )
 
-// newLab makes the lab; it ends with the test.
-func newLab(t *testing.T) *lab {
+// newLab makes the lab with Docker; it ends with the test.
+func newLab(t *testing.T, options ...string) *lab {
 	t.Helper()
-	need(t, "nft", "iptables", "sshd", "ssh", "sshpass", "rsyslogd", "dockerd", "unshare", "nsenter", "ldd")
-	start := time.Now()
+	need(t, "dockerd")
+	return newLabOf(t, func(n *netlab.Node) (*docker, error) { return startDocker(n, options...) })
+}
+
+// newLabOf makes the lab with an engine that start starts.
+func newLabOf(t *testing.T, start func(*netlab.Node) (*docker, error)) *lab {
+	t.Helper()
+	need(t, "nft", "iptables", "sshd", "ssh", "sshpass", "rsyslogd", "unshare", "nsenter", "ldd")
+	began := time.Now()
 	net := netlab.New(t)
-	l := &lab{host: net.Host, attacker: net.NewClient("attacker", attackerIP+"/24"),
-		slow: net.NewClient("slow", slowIP+"/24"), staff: net.NewClient("staff", staffIP+"/24")}
+	l := &lab{host: net.Host, attacker: net.NewClient("attacker", attackerIP+"/24", attackerIP6+"/64"),
+		slow: net.NewClient("slow", slowIP+"/24"), staff: net.NewClient("staff", staffIP+"/24", staffIP6+"/64")}
 	// Docker closes FORWARD (policy drop) when it is the one that turns forwarding on, as on
 	// most hosts.
 	l.host.Sysctl("net.ipv4.ip_forward", "0")
 	var err error
-	if l.docker, err = startDocker(l.host); err != nil {
+	if l.docker, err = start(l.host); err != nil {
 		t.Fatalf("make the lab: %v", err)
 	}
 	t.Cleanup(l.docker.close)
-	ready := time.Since(start)
+	ready := time.Since(began)
 	size, err := l.image()
 	if err != nil {
 		t.Fatalf("make the image: %v", err)
 	}
-	t.Logf("lab: dockerd ready after %s, image of %d MiB made and loaded after %s",
-		ready.Round(time.Millisecond), size>>20, (time.Since(start) - ready).Round(time.Millisecond))
+	t.Logf("lab: engine ready after %s, image of %d MiB made and loaded after %s",
+		ready.Round(time.Millisecond), size>>20, (time.Since(began) - ready).Round(time.Millisecond))
 	return l
 }
 
