@@ -16,10 +16,10 @@ type Container struct {
 	ID, Name, Image string
 	Labels          map[string]string
 	Running         bool
-	PID             int    // of its first process, in the daemon's PID namespace; 0: not running
-	NetworkMode     string // "bridge", "host", "container:ID", a network's name, ...
-	Host            bool   // it shares the host's network, itself or through container:ID
-	Ports           []Binding
+	PID             int       // of its first process, in the daemon's PID namespace; 0: not running
+	NetworkMode     string    // "bridge", "host", "container:ID", a network's name, ...
+	Host            bool      // it shares the host's network, itself or through container:ID
+	Ports           []Binding // while it is down: those that it will have again
 	Networks        []Network
 	Mounts          []Mount
 	LogDriver       string // "json-file", "local", "journald", "k8s-file", ...

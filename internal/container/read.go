@@ -156,15 +156,26 @@ func parse(in container.InspectResponse, networks []NetworkInfo) Container {
 		c.Networks = append(c.Networks, place)
 	}
 	slices.SortFunc(c.Networks, func(a, b Network) int { return strings.Compare(a.Name, b.Name) })
-	for port, hosts := range in.NetworkSettings.Ports {
+	published := in.NetworkSettings.Ports
+	if !c.Running && in.HostConfig != nil {
+		published = in.HostConfig.PortBindings // what it was made with
+	}
+	c.Ports = readBindings(published, c.Running)
+	return c
+}
+
+// readBindings reads a container's ports. Those that the engine chooses at each start are not
+// known before it.
+func readBindings(published network.PortMap, running bool) (all []Binding) {
+	for port, hosts := range published {
 		for _, h := range hosts {
-			if b, ok := binding(port, h); ok && !slices.Contains(c.Ports, b) {
-				c.Ports = append(c.Ports, b)
+			if b, ok := binding(port, h); ok && (running || b.HostPort != 0) && !slices.Contains(all, b) {
+				all = append(all, b)
 			}
 		}
 	}
-	slices.SortFunc(c.Ports, compareBindings)
-	return c
+	slices.SortFunc(all, compareBindings)
+	return all
 }
 
 func compareBindings(a, b Binding) int {

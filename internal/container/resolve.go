@@ -55,7 +55,8 @@ var ErrPort = errors.New("no such port")
 
 // Resolve finds the endpoints of the containers that r means. A wanted port is a published one
 // (what clients dial) or else a container's own, which is mapped to where it is published. The
-// error lists the ports that there are. Containers that are down have no endpoints.
+// error lists the ports that there are. A container that is down has the endpoints that it will be
+// published at.
 func Resolve(s Snapshot, r Ref, w Wanted) (Resolved, error) {
 	out := Resolved{Containers: s.Find(r)}
 	if len(out.Containers) == 0 {
@@ -65,16 +66,16 @@ func Resolve(s Snapshot, r Ref, w Wanted) (Resolved, error) {
 	used, running := make([]bool, len(w.Ports)), 0
 	for _, c := range out.Containers {
 		if !c.Running {
-			out.note("container %s is not running: there is nothing to close now; bans are kept", c.Name)
+			out.await(c, w, s.Containers)
 			continue
 		}
 		running++
 		out.add(c, w, used)
 	}
+	out.tidy()
 	if running == 0 {
 		return out, nil
 	}
-	out.tidy()
 	for i, ok := range used {
 		switch {
 		case ok:
@@ -132,6 +133,43 @@ func (out *Resolved) add(c Container, w Wanted, used []bool) {
 	}
 	inside.NetNS = "/proc/" + strconv.Itoa(c.PID) + "/ns/net"
 	out.Inside = append(out.Inside, inside)
+}
+
+// await closes the ports that a container which is down will publish again: after its start
+// it would take us a moment to learn of it, in which the banned were let in. A port that
+// another container has meanwhile is that one's.
+func (out *Resolved) await(c Container, w Wanted, all []Container) {
+	before := len(out.Endpoints)
+	if c.Host && len(w.Ports) > 0 {
+		out.addHost(c, w, nil)
+	}
+	var found []Binding
+	for _, want := range w.Ports {
+		some, _ := w.find(c, want)
+		found = append(found, some...)
+	}
+	if len(w.Ports) == 0 {
+		found = c.Ports
+	}
+	for _, b := range found {
+		if w.proto(b.Proto) && !taken(b, all) {
+			out.Endpoints = append(out.Endpoints, Endpoint{Addr: b.HostIP, Proto: b.Proto, FirstPort: b.HostPort, LastPort: b.HostPort})
+		}
+	}
+	if len(out.Endpoints) > before {
+		out.note("container %s is not running; bans are kept, and wait at the ports that it will have", c.Name)
+		return
+	}
+	out.note("container %s is not running: there is nothing to close now; bans are kept", c.Name)
+}
+
+// taken says whether a running container has the port.
+func taken(b Binding, all []Container) bool {
+	return slices.ContainsFunc(all, func(o Container) bool {
+		return o.Running && slices.ContainsFunc(o.Ports, func(p Binding) bool {
+			return p.Proto == b.Proto && p.HostPort == b.HostPort && (p.HostIP == b.HostIP || !p.HostIP.IsValid() || !b.HostIP.IsValid())
+		})
+	})
 }
 
 // addHost is a container without a network of its own: its ports are this machine's.

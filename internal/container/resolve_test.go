@@ -33,6 +33,9 @@ func TestResolve(t *testing.T) {
 	host.Host, host.Ports, host.Networks = true, nil, nil
 	mac.Ports, mac.Networks = nil, []Network{{Name: "lan", Driver: "macvlan", Addrs: []netip.Addr{netip.MustParseAddr("203.0.113.9")}}}
 	down.Running = false
+	heired, downHost := down, host
+	heired.Ports, downHost.Running = []Binding{{"tcp", netip.Addr{}, 2299, 22}}, false
+	heir := Container{ID: "h", Name: "heir", Running: true, Ports: []Binding{{"tcp", local, 2299, 22}}}
 	for _, tt := range []struct {
 		name, ref string
 		c         Container
@@ -54,14 +57,18 @@ func TestResolve(t *testing.T) {
 		{"host network", "jumps", host, []Range{{22, 22}}, []string{"tcp"}, "tcp 22", ""},
 		{"host network, no port", "jumps", host, nil, []string{"tcp"}, "tcp 1-65535 +1", ""},
 		{"macvlan", "jumps", mac, []Range{{22, 22}}, []string{"tcp"}, "/proc/7/ns/net 22", ""},
-		{"down", "jumps", down, []Range{{22, 22}}, []string{"tcp"}, " +1", ""},
+		{"down", "jumps", down, []Range{{22, 22}}, []string{"tcp"}, "tcp 2222 +1", ""},
+		{"down, all ports", "jumps", down, nil, nil, "tcp 2222,udp 5353 +1", ""},
+		{"down, host network", "jumps", downHost, []Range{{22, 22}}, []string{"tcp"}, "tcp 22 +1", ""},
+		{"down, host network, no port", "jumps", downHost, nil, nil, " +1", ""},
+		{"down, its port is another's", "jumps", heired, []Range{{22, 22}}, []string{"tcp"}, " +1", ""},
 		{"nobody", "nobody", jumps, nil, nil, " +1", ""},
 	} {
 		r, err := ParseRef(tt.ref)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := Resolve(Snapshot{Engine: "docker", Containers: []Container{tt.c}}, r, Wanted{tt.ports, tt.protocols})
+		got, err := Resolve(Snapshot{Engine: "docker", Containers: []Container{tt.c, heir}}, r, Wanted{tt.ports, tt.protocols})
 		if tt.err != "" {
 			if !errors.Is(err, ErrPort) || !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("%s: error %v", tt.name, err)

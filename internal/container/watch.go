@@ -51,7 +51,7 @@ type Watcher struct {
 var ErrNoEngine = errors.New("no container engine answers")
 
 // Watch looks at the engine once, which takes the time of an answer, and then follows it until
-// ctx ends: by its events, by a full look after each burst of them and after each (re)connect,
+// ctx ends: by its events, by full looks at each burst of them and after each (re)connect,
 // and by a slow poll behind that, since an engine drops events of readers that are slow. An
 // engine that is absent, or goes, is asked for again within seconds; Now keeps what was last
 // seen of it. The error is for options that can never work.
@@ -251,15 +251,16 @@ func (w *Watcher) run(ctx context.Context, l *link) {
 	}
 }
 
-// follow looks after each burst of events, until the connection ends. A look waits as long as
-// the last one took at least, so that a busy engine is not kept busy by us.
+// follow looks at the first event of a burst and again while it lasts and behind it, until the
+// connection ends. Between two looks lies at least as long as the last one took, so that a busy
+// engine is not kept busy by us.
 func (w *Watcher) follow(ctx context.Context, l *link) error {
 	socket, took := w.Now().Socket, time.Duration(0)
 	poll := time.NewTicker(w.o.PollEvery)
 	defer poll.Stop()
 	burst := time.NewTimer(0)
 	burst.Stop()
-	waiting := false
+	waiting, looked := false, time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -272,7 +273,7 @@ func (w *Watcher) follow(ctx context.Context, l *link) error {
 		case m := <-l.events.Messages:
 			if !waiting && matters(m) {
 				waiting = true
-				burst.Reset(max(settle, took))
+				burst.Reset(max(settle, took) - time.Since(looked))
 			}
 			continue
 		case <-burst.C:
@@ -283,7 +284,8 @@ func (w *Watcher) follow(ctx context.Context, l *link) error {
 		if err := w.look(ctx, l, socket); err != nil {
 			return fmt.Errorf("%s: %w", socket, err)
 		}
-		took = time.Since(began)
+		looked = time.Now()
+		took = looked.Sub(began)
 	}
 }
 
