@@ -65,7 +65,7 @@ func BenchmarkTest(b *testing.B) {
 		{"nginx", "nginx-botsearch", benchLines("02/Jan/2006:15:04:05 -0700", benchNginx)},
 	} {
 		log := filepath.Join(b.TempDir(), w.name)
-		if err := os.WriteFile(log, []byte(strings.Repeat(w.text, 5)), 0o600); err != nil {
+		if err := os.WriteFile(log, []byte(strings.Repeat(w.text, 25)), 0o600); err != nil {
 			b.Fatal(err)
 		}
 		b.Run(w.name, func(b *testing.B) {

@@ -22,7 +22,7 @@ func (f *Filter) Try(e event.Entry, at time.Time, all bool) Tested {
 	f.memory.nextLine()
 	t := Tested{Ignore: -1}
 	text := f.fill(e)
-	p.scanner.Scan(text, f.hit)
+	p.sieve.sift(text, f.hit)
 	if p.early {
 		if t.Ignore = f.ignores(text); t.Ignore >= 0 {
 			return t

@@ -1,7 +1,6 @@
 package filter
 
 import (
-	"slices"
 	"strings"
 	"time"
 	"unsafe"
@@ -103,8 +102,7 @@ func (f *Filter) Match(e event.Entry, at time.Time) Match {
 	f.aborts = nil
 	f.memory.nextLine()
 	text := f.fill(e)
-	p.scanner.Scan(text, f.hit)
-	if !p.early && !slices.Contains(f.hit, true) {
+	if !p.sieve.sift(text, f.hit) && !p.early {
 		return Match{} // no failregex can match, whatever prefregex says
 	}
 	if p.early {

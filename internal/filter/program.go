@@ -27,11 +27,11 @@ type Spec struct {
 // Program is a compiled filter. It is immutable and shared.
 type Program struct {
 	Spec
-	pref    *rule
-	fail    []*rule
-	ignore  []*rule
-	early   bool             // ignoreregexes are tried on the whole line first (§2.1 step 5)
-	scanner *pattern.Scanner // literals of the failregexes: which of them can match a text at all
+	pref   *rule
+	fail   []*rule
+	ignore []*rule
+	early  bool   // ignoreregexes are tried on the whole line first (§2.1 step 5)
+	sieve  *sieve // which of the failregexes can match a text at all
 }
 
 // rule is one compiled expression with its named groups.
@@ -100,11 +100,7 @@ func Compile(s Spec) (*Program, error) {
 		return nil, err
 	}
 	p.early = len(p.ignore) > 0 && len(p.ignore) < len(p.fail)-2
-	literals := make([][]string, len(p.fail))
-	for i, r := range p.fail {
-		literals[i] = r.re.Literals()
-	}
-	p.scanner = pattern.NewScanner(literals)
+	p.sieve = newSieve(p.fail)
 	return p, nil
 }
 

@@ -237,6 +237,13 @@ func TestLiterals(t *testing.T) {
 			if spans, _ := re.Search(&mem, text); spans != nil && !hit[i] {
 				missed++
 				t.Errorf("%q matches %q without any of %q", re, text, sets[i])
+			} else if spans != nil {
+				for _, set := range re.Also() {
+					if !slices.ContainsFunc(set, func(lit string) bool { return strings.Contains(text, lit) }) {
+						missed++
+						t.Errorf("%q matches %q without any of %q", re, text, set)
+					}
+				}
 			}
 		}
 		if missed > 10 {

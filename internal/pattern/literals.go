@@ -1,6 +1,9 @@
 package pattern
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 const (
 	// maxAlternatives is how many texts a set of literals may have: more are no filter.
@@ -11,15 +14,26 @@ const (
 
 // fact is what is known about the texts a node matches.
 type fact struct {
-	exact []string // all of them; nil: too many
-	need  []string // each contains one of these; nil: nothing known
+	exact []string   // all of them; nil: too many
+	need  []string   // each contains one of these; nil: nothing known
+	also  [][]string // each contains one of each of these
 }
 
+// alsoLength is how long the texts of a further set must be at least, to be worth a look.
+const alsoLength = 4
+
 // mandatory gives a set of texts of which each match of n contains at least one, nil if none
-// is known. Of several sets it takes the one whose shortest text is longest.
-func mandatory(n *node) []string {
+// is known. Of several sets it takes the one whose shortest text is longest. also are the others.
+func mandatory(n *node) (best []string, also [][]string) {
 	f := n.fact()
-	return better(f.need, f.exact)
+	best = better(f.need, f.exact)
+	for _, set := range f.also {
+		same := func(old []string) bool { return slices.Equal(old, set) }
+		if !same(best) && !slices.ContainsFunc(also, same) {
+			also = append(also, set)
+		}
+	}
+	return best, also
 }
 
 // better compares two sets; nil and sets with an empty text say nothing.
@@ -98,13 +112,23 @@ func (n *node) inRow() fact {
 	const longEnough = 64 // joining goes one character at a time
 	run := []string{""}
 	var best []string
+	var also [][]string
+	consider := func(set []string) {
+		best = better(best, set)
+		if quality(set) >= alsoLength {
+			also = append(also, set)
+		}
+	}
 	exact := true
 	for _, s := range n.subs {
 		f := s.fact()
+		if f.exact == nil { // else it is part of the run
+			also = append(also, f.also...)
+		}
 		joined := join(run, f.exact)
 		if joined == nil || len(run[0]) > longEnough {
 			exact = false
-			best = better(best, run)
+			consider(run)
 			run = []string{""}
 			if f.exact != nil {
 				run = f.exact
@@ -112,13 +136,17 @@ func (n *node) inRow() fact {
 		} else {
 			run = joined
 		}
-		best = better(best, f.need)
+		if f.exact == nil {
+			consider(f.need)
+		} else {
+			best = better(best, f.need)
+		}
 	}
-	best = better(best, run)
+	consider(run)
 	if exact {
-		return fact{exact: run, need: best}
+		return fact{exact: run, need: best, also: also}
 	}
-	return fact{need: best}
+	return fact{need: best, also: also}
 }
 
 // join gives every text of a followed by every one of b, nil if those are too many.
@@ -166,5 +194,5 @@ func (n *node) repeated() fact {
 	case n.min == 1 && n.max == 1:
 		return f
 	}
-	return fact{need: set}
+	return fact{need: set, also: f.also}
 }

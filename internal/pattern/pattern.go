@@ -57,6 +57,7 @@ type Regexp struct {
 	prog     *program
 	names    []string
 	literals []string
+	also     [][]string
 }
 
 // Compile parses and compiles expr. The error is a *SyntaxError where Python refuses it too.
@@ -76,7 +77,8 @@ func Compile(expr string, o Options) (*Regexp, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile expression: %w", err)
 	}
-	re := &Regexp{expr: expr, prog: prog, literals: mandatory(tree)}
+	re := &Regexp{expr: expr, prog: prog}
+	re.literals, re.also = mandatory(tree)
 	for _, g := range p.groups {
 		re.names = append(re.names, g.name)
 	}
@@ -101,6 +103,9 @@ func (re *Regexp) Index(name string) int {
 
 // Literals gives texts of which every match contains at least one. nil: none are known.
 func (re *Regexp) Literals() []string { return re.literals }
+
+// Also gives further such sets: every match contains at least one text of each.
+func (re *Regexp) Also() [][]string { return re.also }
 
 // Bounded reports whether searches are limited by a budget of steps instead of being linear.
 func (re *Regexp) Bounded() bool { return re.prog.budgeted }

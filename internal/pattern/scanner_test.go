@@ -63,3 +63,14 @@ func TestLiteralsOf(t *testing.T) {
 		}
 	}
 }
+
+func TestAlso(t *testing.T) {
+	re, err := Compile(`^\S+ \[\] "(GET|POST) /(?:pma|(?:php)?[Mm]yadmin)\S+" 404 (?:a*|b)(?:xyz)?$`, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := [][]string{{`" 404 `}}
+	if got := re.Also(); !slices.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("got %q, literals %q", got, re.Literals())
+	}
+}
