@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
 
 	"gaol/internal/event"
@@ -107,6 +108,24 @@ func TestWideRotation(t *testing.T) {
 	})
 }
 
+// A deleted file is let go of though half a character at its end is never read.
+func TestWideDeletedFile(t *testing.T) {
+	wideModes(t, func(t *testing.T, u wide.Units, put func(string, string), f func() *feed, p string) {
+		put(p, "one\nhalf")
+		write(t, p, encode(u, "e")[:1])
+		d := f()
+		d.want("one")
+		remove(t, p)
+		d.drain()
+		now := time.Now()
+		d.src.now = func() time.Time { return now.Add(lateFor + sweepEvery) }
+		d.want("half")
+		if len(d.src.held) != 0 {
+			t.Error("the deleted file is still open")
+		}
+	})
+}
+
 // Each file's byte order is its own; a mark may come once more where a writer begins anew.
 func TestByteOrderMark(t *testing.T) {
 	for _, width := range []int{2, 4} {
@@ -133,6 +152,11 @@ func TestByteOrderMark(t *testing.T) {
 		write(t, p, encode(little, "after\n"))
 		f.open()
 		f.want("after")
+		if err := os.Truncate(p, 0); err != nil {
+			t.Fatal(err)
+		}
+		write(t, p, encode(big, "\ufeffturned\n"))
+		f.want("turned")
 	}
 	p := logPath(t) // a name that tells the order leaves the mark to the text, as Python does
 	write(t, p, encode(wide.Units{Width: 2}, "\ufeffa\n"))
@@ -142,7 +166,7 @@ func TestByteOrderMark(t *testing.T) {
 func TestWideLimits(t *testing.T) {
 	wideModes(t, func(t *testing.T, u wide.Units, put func(string, string), f func() *feed, p string) {
 		long := strings.Repeat("x", event.MaxLine)
-		put(p, long+"\n"+long+"y\nnext\n"+strings.Repeat("\n", MaxBatchLines))
+		put(p, long+"y\n"+long+"\nnext\n"+strings.Repeat("\n", MaxBatchLines))
 		d := f()
 		var lines []string
 		for len(lines) < MaxBatchLines+3 {
@@ -209,6 +233,33 @@ func TestMarkOfAnotherEncoding(t *testing.T) {
 	f.o.Units = wide.Units{}
 	f.restart()
 	f.want("o\x00n\x00e\x00", "t\x00w\x00o\x00", "t\x00h\x00r\x00e\x00e\x00")
+}
+
+func TestMarkFitsWideLog(t *testing.T) {
+	p, u := logPath(t), wide.Units{Width: 2, Marked: true}
+	write(t, p, encode(wide.Units{Width: 2, Big: true}, "\ufeff\u6100\u0a62b\nc\nd\n"))
+	open := func() *tail {
+		tl, err := (&FileSource{o: FileOptions{tree: machine{}, Units: u}}).openTail(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(tl.close)
+		return tl
+	}
+	whole := open()
+	hash, n, err := whole.firstLine()
+	if err != nil || n != 10 {
+		t.Fatalf("first line of %d bytes, %v", n, err)
+	}
+	for offset := range int64(20) {
+		want := alien
+		if offset == 0 || offset == 10 || offset == 14 || offset == 18 {
+			want = same
+		}
+		if got := open().fit(event.Mark{Inode: whole.id.ino, Hash: hash, Offset: offset}); got != want {
+			t.Errorf("offset %d: %d, expected %d", offset, got, want)
+		}
+	}
 }
 
 func TestFramedLogsAreNotWide(t *testing.T) {
