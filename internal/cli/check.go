@@ -31,8 +31,8 @@ func checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "List what the configuration gets wrong, and which bans would not bite",
 		Long: "Reads the configuration and lists every finding with its file, its line and the edit\n" +
-			"that mends it. Run as root it also reads the kernel's NAT rules and says which ban\n" +
-			"would not bite. Exit status: 0 without errors, 1 with errors (with --strict also with\n" +
+			"that mends it. Run as root it also reads the kernel's rules, the container engine and\n" +
+			"the ends of the logs, and says which ban would not bite. Exit status: 0 without errors, 1 with errors (with --strict also with\n" +
 			"warnings).",
 		Example: "  gaol check -c /etc/fail2ban --strict",
 		Args:    needs(),

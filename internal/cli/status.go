@@ -19,8 +19,8 @@ func statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status [JAIL]",
 		Short: "Show what gaol watches and whom it has banned",
-		Long: "Shows all jails with their counts, or one jail with its logs and bans. Counts are for\n" +
-			"this moment, in brackets since the start.",
+		Long: "Shows all jails with their counts, or one jail with its logs and bans, and why a ban\n" +
+			"does not work. Counts are for this moment, in brackets since the start.",
 		Example: "  gaol status\n" +
 			"  gaol status sshd",
 		Args: cobra.MaximumNArgs(1),

@@ -101,9 +101,8 @@ func (w *world) action(j config.Jail, a config.Action) (found []config.Problem) 
 	}
 	if strings.HasPrefix(path.Action, "iptables") {
 		found = append(found, w.split(j, a, path)...)
-		found = append(found, w.appended(j, a)...)
 	}
-	return found
+	return append(found, w.appended(j, a)...)
 }
 
 // split: the action's iptables changes one kind of rules, and the chain is in the other.
@@ -125,7 +124,7 @@ func (w *world) split(j config.Jail, a config.Action, path firewall.BanPath) []c
 	if len(kinds) == 0 || slices.Contains(kinds, kind) {
 		return nil
 	}
-	return []config.Problem{toothless(j, a.Pos,
+	return []config.Problem{toothless(j, j.Where("chain"),
 		fmt.Sprintf("write `banaction = gaol`; or [Init] iptables = iptables-%s in action.d/iptables.local; or have both use one kind: update-alternatives --config iptables", kinds[0]),
 		"chain %s of jail %s is in iptables-%s, and %s of action %s changes iptables-%s, which has no such chain", chain, j.Name, kinds[0], program, a.File, kind)}
 }

@@ -114,27 +114,40 @@ func (w *world) otherPort(j config.Jail, c container.Container) (found []config.
 	return found
 }
 
-// program: the program that the filter is named after listens on ports that the jail leaves open.
+// program: the program that the filter is named after listens on ports that the jail leaves open,
+// and nobody is on those that it closes.
 func (w *world) program(j config.Jail) []config.Problem {
 	listens, err := firewall.Listening(j.FilterName)
 	if err != nil || len(listens) == 0 {
 		return nil
 	}
-	var open []firewall.PortRange
 	var list []string
 	for _, p := range listens {
-		open = append(open, firewall.PortRange{First: p, Last: p})
 		list = append(list, strconv.Itoa(int(p)))
 	}
+	taken := w.taken()
 	for _, a := range j.Actions {
 		path, ok := banPath(j, a)
-		if !ok || path.Ports == nil || !a.Native && !path.AtInput() || meet(path.Ports, open) {
+		if !ok || path.Ports == nil || !a.Native && !path.AtInput() || meet(path.Ports, taken) {
 			continue
 		}
 		return []config.Problem{toothless(j, j.Where("port"), "write `port = "+strings.Join(list, ",")+"`",
 			"jail %s closes port %s, but %s of this machine listens on %s", j.Name, portsText(path.Ports), j.FilterName, strings.Join(list, ", "))}
 	}
 	return nil
+}
+
+// taken are the ports of this machine that lead somewhere: a jail that closes one of these may
+// mean a service that we do not see.
+func (w *world) taken() (all []firewall.PortRange) {
+	listens, _ := firewall.Listening("")
+	for _, p := range listens {
+		all = append(all, firewall.PortRange{First: p, Last: p})
+	}
+	for _, d := range w.published {
+		all = append(all, d.HostPort)
+	}
+	return all
 }
 
 func meet(a, b []firewall.PortRange) bool {

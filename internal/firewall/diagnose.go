@@ -48,9 +48,6 @@ const (
 // AtInput says whether the bans stand where only packets to this machine's own services pass.
 func (p BanPath) AtInput() bool { return p.place() == atInput }
 
-// Filters says whether the action is one of the packet filter, with a chain and ports.
-func (p BanPath) Filters() bool { return p.place() != elsewhere }
-
 // place is where in the packet's way the action acts.
 func (p BanPath) place() hookPlace {
 	name := strings.TrimSuffix(p.Action, ".conf")

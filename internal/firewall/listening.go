@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -12,7 +13,8 @@ import (
 )
 
 // Listening returns the TCP ports on which programs of a name accept connections in this
-// network namespace, loopback left out. Only root sees the files of other users' processes.
+// network namespace, loopback left out; "" is all ports, whoever listens. Only root sees the
+// files of other users' processes.
 func Listening(program string) ([]uint16, error) {
 	sockets := map[string]uint16{} // "socket:[INODE]" → port
 	for _, table := range []string{"tcp", "tcp6"} {
@@ -26,6 +28,9 @@ func Listening(program string) ([]uint16, error) {
 		for line := range strings.Lines(string(text)) {
 			addSocket(sockets, strings.Fields(line))
 		}
+	}
+	if program == "" {
+		return slices.Sorted(maps.Values(sockets)), nil
 	}
 	names, _ := filepath.Glob("/proc/[0-9]*/comm")
 	var ports []uint16
