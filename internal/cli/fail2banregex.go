@@ -20,7 +20,7 @@ type regexArgs struct {
 	maxlines                            int
 	out                                 string
 	verbose                             int
-	verboseDate, firstOnly              bool
+	verboseDate, firstOnly, invert      bool
 	noMissed, noIgnored                 bool
 	allMatched, allMissed, allIgnored   bool
 }
@@ -30,7 +30,8 @@ const regexUsage = `Usage: fail2ban-regex [OPTIONS] <LOG> <REGEX> [IGNOREREGEX]
 Shows which lines of a log a fail2ban filter, or one regular expression, takes for failures.
 
   LOG          a log file, or a line of one
-  REGEX        a filter (sshd, sshd[mode=aggressive]), the path of a filter file, or a failregex
+  REGEX        a jail (sshd), a filter (sshd.conf, filter.d/sshd, sshd[mode=aggressive]), the path
+               of a filter file, or a failregex
   IGNOREREGEX  the path of a filter file, or an ignoreregex
 
 Options:
@@ -97,6 +98,7 @@ func (a *regexArgs) flags(errw io.Writer) *pflag.FlagSet {
 	f.BoolP("debuggex", "D", false, "taken and not used")
 	f.BoolVar(&a.firstOnly, "no-check-all", false, "stop at the first failregex that matches, as the server does")
 	f.StringVarP(&a.out, "out", "o", "", "print only this of each failure: row, id, ip, msg, matches, a group's name, or text with <tags>")
+	f.BoolVarP(&a.invert, "invert", "i", false, "with -o: print the lines that are no failure instead")
 	f.BoolVar(&a.noMissed, "print-no-missed", false, "do not list missed lines")
 	f.BoolVar(&a.noIgnored, "print-no-ignored", false, "do not list ignored lines")
 	f.BoolVar(&a.allMatched, "print-all-matched", false, "list all matched lines")

@@ -65,10 +65,15 @@ func (n *names) resolve(m *filter.Match) []string {
 	return ids
 }
 
-// print writes what -o asks for of the line's failure, if it is one.
+// print writes what -o asks for of the line's failure, if it is one; with -i the line, if it is none.
 func (r *regexRun) print(e event.Entry, now time.Time) {
 	m := r.filter.Match(e, now)
-	if m.Verdict != filter.Failed || m.Alone {
+	failed := m.Verdict == filter.Failed && !m.Alone
+	if failed == r.args.invert {
+		return
+	}
+	if !failed {
+		fmt.Fprintln(r.out, e.Line.Text)
 		return
 	}
 	for _, id := range r.names.resolve(&m) {

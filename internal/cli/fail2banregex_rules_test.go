@@ -74,7 +74,7 @@ func TestConversationsWithSSHD(t *testing.T) {
 		if err := os.WriteFile(log, []byte(c.log), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		argv = append(argv, []string{"-o", "<ip>|<F-USER>", log, "sshd"}, []string{"-v", log, "sshd"})
+		argv = append(argv, []string{"-o", "<ip>|<F-USER>", log, "sshd.conf"}, []string{"-v", log, "sshd.conf"})
 		if got, _ := regexUTC(t, argv[len(argv)-2]); got != c.want {
 			t.Errorf("%s: failures %q, want %q", c.name, got, c.want)
 		}
@@ -154,5 +154,43 @@ func TestEachLineCutsLongOnes(t *testing.T) {
 	err := eachLine(strings.NewReader("a\n"+long+"\nb\r\n\nhalf"), func(text string) { got = append(got, len(text)) })
 	if want := []int{1, 64 << 10, 1, 0}; err != nil || len(got) != len(want) || got[1] != want[1] || got[2] != 1 || got[3] != 0 {
 		t.Errorf("lengths %v, %v, want %v", got, err, want)
+	}
+}
+
+// What 1.1 has and 1.0.2 has not (§0): a name is a jail's first, with all that the jail says of its
+// filter; -i prints what is no failure.
+func TestRegexOfNewerFail2ban(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"jail.conf":          "[DEFAULT]\nbackend = systemd\nfilter = %(__name__)s[word=worse]\n[demo]\nusedns = no\nfailregex = %(known/failregex)s\n  ^ also <HOST>$\nlogtimezone = UTC+01:00\n[broken]\nfilter = nope\n",
+		"filter.d/demo.conf": "[Definition]\nfailregex = ^ <word> <logtype> <HOST>$\n[Init]\nword = bad\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const at = "2024-01-01 10:00:00"
+	log := at + " worse file 192.0.2.1\n" + at + " also 192.0.2.2\n" + at + " bad file 192.0.2.3\n" + at + " also localhost"
+	for _, c := range []struct {
+		argv []string
+		want string
+		rc   int
+	}{
+		{[]string{"-o", "<ip> <time>", log, "demo"}, "192.0.2.1 1704099600\n192.0.2.2 1704099600\n", 0},
+		{[]string{"-o", "<ip> <time>", "--TZ", "UTC", log, "demo"}, "192.0.2.1 1704103200\n192.0.2.2 1704103200\n", 0},
+		{[]string{"-o", "ip", log, "demo.conf"}, "192.0.2.3\n", 0},
+		{[]string{"-o", "ip", log, "filter.d/demo"}, "192.0.2.3\n", 0},
+		{[]string{"-o", "ip", log, "demo[word=worse]"}, "192.0.2.1\n", 0},
+		{[]string{"-i", "-o", "ip", log, "demo"}, at + " bad file 192.0.2.3\n" + at + " also localhost\n", 0},
+		{[]string{"-o", "ip", log, "broken"}, `filter "nope" has no file`, 255},
+		{[]string{log, "demo"}, "Use             jail : demo\nUse      multi line", 0},
+	} {
+		got, rc := regexUTC(t, append([]string{"-c", dir}, c.argv...))
+		if rc != c.rc || got != c.want && (c.argv[0] == "-o" && rc == 0 || !strings.Contains(got, c.want)) {
+			t.Errorf("%q prints %q, status %d; want %q, %d", c.argv, got, rc, c.want, c.rc)
+		}
 	}
 }

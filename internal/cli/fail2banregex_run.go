@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -120,12 +121,14 @@ func (r *regexRun) prepare() error {
 func (r *regexRun) options() error {
 	a, p := r.args, r.probe
 	switch {
-	case p.spec.Failregex == nil || p.spec.Failregex[0].Where == "":
+	case p.jail != "":
+		r.say("Use             jail : %s\n", p.jail)
+	case p.where.name == "":
 		r.say("Use   failregex line : %s\n", shorten(a.regex))
-	case p.named:
-		r.say("Use   failregex filter file : %s, basedir: %s\n", p.spec.Name, a.config)
+	case p.where.alone:
+		r.say("Use   failregex file : %s\n", p.where.name)
 	default:
-		r.say("Use   failregex file : %s\n", a.regex)
+		r.say("Use   failregex filter file : %s, basedir: %s\n", p.where.name, cmp.Or(p.where.shown, a.config))
 	}
 	if p.params != "" {
 		r.say("Use   filter options : %s\n", p.params)
@@ -143,21 +146,24 @@ func (r *regexRun) options() error {
 			return err
 		}
 	}
-	p.spec.UseDNS = a.usedns
-	if a.usedns == "" {
+	switch {
+	case a.usedns != "":
+		p.spec.UseDNS = a.usedns
+	case p.jail == "":
 		p.spec.UseDNS = "warn"
 	}
 	return r.ignoreOption()
 }
 
-// ignoreOption takes IGNOREREGEX: a filter, whose ignoreregex is used, or an expression.
+// ignoreOption takes IGNOREREGEX: the path of a filter's file, whose ignoreregex is used, as
+// fail2ban-regex(1) has it, or an expression.
 func (r *regexRun) ignoreOption() error {
 	a := r.args
 	if a.ignore == "" {
 		return nil
 	}
-	if name, ok := filterName(a.config, a.ignore); ok {
-		p, err := prepareFilter(a.config, name)
+	if w := findFilter(a.config, a.ignore); w.name != "" && strings.Contains(a.ignore, "/") {
+		p, err := prepareFilter(a.config, a.ignore)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -21,7 +22,10 @@ import (
 type probe struct {
 	spec      filter.Spec
 	date      string // datepattern
-	named     bool   // the filter is one of the configuration's
+	jail      string // whose filter it is; empty: none's
+	zone      string // of the jail's log
+	encoding  string // of the jail's log
+	where     place  // of a filter that was named
 	params    string // of the filter, as Python shows a dict
 	maxGiven  bool   // the filter says maxlines
 	dateGiven bool
@@ -31,29 +35,46 @@ type probe struct {
 	units     wide.Units // of the log
 }
 
-// prepareFilter finds out what REGEX means: a filter's name, a filter's file, or a failregex.
+// prepareFilter finds out what REGEX means (target version, §0): a jail's name, a filter's name,
+// a filter's file, or a failregex.
 func prepareFilter(dir, regex string) (*probe, error) {
 	p := &probe{}
-	name, isFilter := filterName(dir, regex)
-	if !isFilter {
+	opts := config.LoadOptions{Dir: dir, Embedded: dir == ""}
+	if mayBeJail := regexp.MustCompile(`^[\w+-][\w.+-]*$`); mayBeJail.MatchString(regex) {
+		if j, problems, found := config.ReadJail(opts, regex); found {
+			p.jail = regex
+			p.zone, p.encoding = j.LogTimezone, j.LogEncoding
+			return p, p.take(j.Filter, problems)
+		}
+	}
+	w := findFilter(dir, regex)
+	if w.name == "" {
 		p.spec.Failregex = []filter.Rule{{Expr: regex}}
 		return p, nil
 	}
-	f, problems, err := config.ReadFilter(config.LoadOptions{Dir: dir, Embedded: dir == ""}, name)
+	if w.dir != "" {
+		opts = config.LoadOptions{Dir: w.dir}
+	}
+	f, problems, err := config.ReadFilter(opts, w.name+w.options)
 	if err != nil {
 		return nil, err
 	}
+	p.where = w
+	p.params = params(f.Params, regex)
+	return p, p.take(f, problems)
+}
+
+// take makes the configuration's filter the one that is tried, unless something is wrong with it.
+func (p *probe) take(f config.FilterSpec, problems []config.Problem) error {
 	for _, b := range problems {
 		if b.Severity == config.Error {
-			return nil, &b
+			return &b
 		}
 	}
-	p.named = !strings.HasPrefix(name, "/") && !strings.HasPrefix(name, ".")
 	p.spec = filterSpec(f)
 	p.date, p.dateGiven = f.DatePattern, f.DatePattern != ""
 	p.maxGiven = f.MaxLines > 0
-	p.params = params(f.Params, regex)
-	return p, nil
+	return nil
 }
 
 // filterSpec is a filter of the configuration as the filter room takes it.
@@ -75,29 +96,53 @@ func filterSpec(f config.FilterSpec) filter.Spec {
 	return s
 }
 
-// filterName reports whether the argument names a filter, and how the configuration calls it.
-func filterName(dir, arg string) (string, bool) {
+// place is where a filter was found.
+type place struct {
+	name    string // of the filter, or the path of its file; empty: none was found
+	options string // [what stands in brackets]
+	dir     string // the configuration that its path names; empty: the one in use
+	shown   string // that configuration as the path names it
+	alone   bool   // a file that belongs to no configuration
+}
+
+// findFilter finds the filter that the argument names: by the path of a file, which may lack its
+// extension where it lies in a filter.d, else as NAME, NAME.conf or filter.d/NAME. A file without
+// a directory before its name is none, as in fail2ban.
+func findFilter(dir, arg string) place {
 	parts := regexp.MustCompile(`(?s)^([\w./~+-]+)(\[.*\])?$`).FindStringSubmatch(arg)
 	if parts == nil {
-		return "", false
+		return place{}
 	}
-	name, options := parts[1], parts[2]
-	if abs, err := filepath.Abs(name); err == nil && strings.Contains(name, "/") && dir != "" {
-		if rest, ok := strings.CutPrefix(abs, filepath.Join(dir, "filter.d")+"/"); ok {
-			name = rest
+	w := place{name: parts[1], options: parts[2]}
+	bare := strings.TrimSuffix(strings.TrimPrefix(w.name, "filter.d/"), ".conf")
+	if !strings.Contains(bare, "/") {
+		if w.name = ""; knownFilter(dir, bare) {
+			w.name = bare
 		}
+		return w
 	}
-	bare := strings.TrimSuffix(strings.TrimPrefix(name, "filter.d/"), ".conf")
-	if !strings.Contains(bare, "/") && knownFilter(dir, bare) {
-		return bare + options, true
-	}
-	if st, err := os.Stat(name); err == nil && st.Mode().IsRegular() && strings.HasSuffix(name, ".conf") {
-		if !strings.Contains(name, "/") {
-			name = "./" + name
+	folder, file := filepath.Split(w.name)
+	exists := isRegular(w.name)
+	if filepath.Base(folder) != "filter.d" {
+		if w.alone = true; !exists {
+			w.name = ""
 		}
-		return name + options, true
+		return w
 	}
-	return "", false
+	stem := strings.TrimSuffix(file, filepath.Ext(file))
+	if !exists {
+		stem = file
+	}
+	w.shown = filepath.Dir(filepath.Clean(folder))
+	if w.name = ""; isRegular(folder+stem+".conf") || isRegular(folder+stem+".local") {
+		w.name, w.dir = stem, w.shown
+	}
+	return w
+}
+
+func isRegular(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Mode().IsRegular()
 }
 
 func knownFilter(dir, name string) bool {
@@ -119,16 +164,17 @@ func knownFilter(dir, name string) bool {
 
 // params shows the parameters that were written in brackets as Python shows a dict.
 func params(given map[string]string, regex string) string {
-	if !strings.Contains(regex, "[") {
+	_, brackets, found := strings.Cut(regex, "[")
+	if !found {
 		return ""
 	}
 	keys := make([]string, 0, len(given))
 	for k := range given {
-		if strings.Contains(regex, k) {
+		if strings.Contains(brackets, k) {
 			keys = append(keys, k)
 		}
 	}
-	sort.Slice(keys, func(i, j int) bool { return strings.Index(regex, keys[i]) < strings.Index(regex, keys[j]) })
+	sort.Slice(keys, func(i, j int) bool { return strings.Index(brackets, keys[i]) < strings.Index(brackets, keys[j]) })
 	for i, k := range keys {
 		keys[i] = pattern.Repr(k) + ": " + pattern.Repr(given[k])
 	}
@@ -137,6 +183,7 @@ func params(given map[string]string, regex string) string {
 
 // finish compiles the filter and the templates of its timestamps.
 func (p *probe) finish(zone, encoding string) error {
+	zone, encoding = cmp.Or(zone, p.zone), cmp.Or(encoding, p.encoding)
 	location, err := date.ParseZone(zone)
 	if err != nil {
 		return err

@@ -165,6 +165,7 @@ func TestReportsAsFail2ban(t *testing.T) {
 	var argv [][]string
 	for _, name := range sampleFilters(t) {
 		log := filepath.Join(samples, name)
+		name += ".conf" // the filter, also where a jail has its name (§0)
 		argv = append(argv,
 			[]string{"-v", "--print-all-matched", "--print-all-missed", "--print-all-ignored", log, name},
 			[]string{log, name},

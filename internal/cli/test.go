@@ -30,8 +30,8 @@ func testCommand() *cobra.Command {
 		Use:   "test LOG FILTER",
 		Short: "Show which lines of a log a filter takes for failures, and whose",
 		Long: "Reads a log from its start and tries a filter on it as the daemon does, whatever the\n" +
-			"lines' age. LOG is a file or one line of a log, FILTER a filter's name with its\n" +
-			"parameters, the path of a filter file, or a failregex.",
+			"lines' age. LOG is a file or one line of a log, FILTER a jail's name, a filter's name\n" +
+			"with its parameters, the path of a filter file, or a failregex.",
 		Example: "  gaol test /var/log/auth.log 'sshd[mode=aggressive]'",
 		Args:    needs("LOG", "FILTER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -42,7 +42,7 @@ func testCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVarP(&o.config, "config", "c", "", "configuration directory (default /etc/gaol, else /etc/fail2ban, else the one inside gaol)")
 	f.StringVarP(&o.datepattern, "datepattern", "d", "", "how timestamps look, instead of what the filter says")
-	f.StringVar(&o.usedns, "usedns", "warn", "yes, warn, no or raw: what becomes of host names")
+	f.StringVar(&o.usedns, "usedns", "", "yes, warn, no or raw: what becomes of host names (default: the jail's, else warn)")
 	f.StringVarP(&o.encoding, "encoding", "e", "", "how the log is written, as logencoding names it (default UTF-8)")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	return c
@@ -107,7 +107,9 @@ func testLog(o testOptions) (*testReport, error) {
 	if o.datepattern != "" {
 		p.date = o.datepattern
 	}
-	p.spec.UseDNS = o.usedns
+	if p.jail == "" || o.usedns != "" {
+		p.spec.UseDNS = cmp.Or(o.usedns, "warn")
+	}
 	if err := p.finish("", o.encoding); err != nil {
 		return nil, err
 	}

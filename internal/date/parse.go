@@ -19,12 +19,12 @@ type Options struct {
 type Templates struct {
 	list []*template
 	zone *time.Location
-	sets bool // a line named a set of templates
 }
 
-// Shown is how reports call the datepattern: by its first template, or as the default ones.
+// Shown is how reports call the datepattern: by its first template, or as the default ones where it has
+// more than two.
 func (t *Templates) Shown() string {
-	if t.sets || len(t.list) == 0 {
+	if n := len(t.list); n == 0 || n > 2 {
 		return "Default Detectors"
 	}
 	return t.list[0].name
@@ -49,14 +49,13 @@ func Parse(datepattern string, o Options) (*Templates, error) {
 			return nil, fmt.Errorf("read datepattern %q: %w", line, err)
 		}
 	}
-	return &Templates{list: p.list, zone: o.Zone, sets: p.sets}, nil
+	return &Templates{list: p.list, zone: o.Zone}, nil
 }
 
 type parser struct {
 	year int
 	seen map[string]string // name to the line it was written as
 	list []*template
-	sets bool
 }
 
 var errTwice = errors.New("this template is already in the list: remove one of the two lines")
@@ -111,7 +110,6 @@ func (p *parser) single(line string) (*template, error) {
 // addLineBegin adds the defaults bound to the line's start and, where all, behind them those that
 // are so anyway.
 func (p *parser) addLineBegin(all bool) error {
-	p.sets = true
 	var anyway []string
 	for _, d := range defaults() {
 		if strings.HasPrefix(d, "^") || strings.HasPrefix(d, "{^LN-BEG}") {
@@ -135,7 +133,6 @@ func (p *parser) addLineBegin(all bool) error {
 
 // addSet adds a line once for each default, the default in the place of {DATE}.
 func (p *parser) addSet(line string) error {
-	p.sets = true
 	at := strings.Index(strings.ToUpper(line), "{DATE}")
 	before, after := line[:at], line[at+len("{DATE}"):]
 	for _, d := range defaults() {
