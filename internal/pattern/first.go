@@ -97,6 +97,7 @@ func (p *program) analyse() {
 			if in.mode == greedy && in.disjoint() {
 				in.mode = possessive
 			}
+			in.plain = in.mode == possessive && in.max < 0 && in.min <= 1
 		}
 	}
 	p.first = &sets[0]

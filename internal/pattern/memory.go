@@ -14,15 +14,18 @@ type Memory struct {
 	// Steps that the last search took: instructions, characters scanned, frames taken back.
 	Steps int64
 
-	prog  *program
-	text  string
-	limit int64
-	caps  []int32
-	slots []int32
-	stack []frame
-	bar   int32 // top barrier (look-around, atomic group) on the stack, -1: none
-	memo  []uint64
-	used  []bool // planes that hold marks of a loop's exits
+	prog   *program
+	text   string
+	limit  int64
+	active bool // the memo is in use
+	eager  bool // tests: from the first step on
+	solo   bool // what is tried while the stack is empty is tried once: nothing will be taken back
+	caps   []int32
+	slots  []int32
+	stack  []frame
+	bar    int32 // top barrier (look-around, atomic group) on the stack, -1: none
+	memo   []uint64
+	used   []bool // planes that hold marks of a loop's exits
 }
 
 // frame is what to do when everything tried since has failed.
@@ -49,19 +52,39 @@ const (
 
 // reset makes the memory ready for one search.
 func (m *Memory) reset(p *program, text string) {
-	m.prog, m.text, m.Steps, m.limit = p, text, 0, 1<<62
-	if p.budgeted {
-		m.limit = stepBudget
-	}
+	m.prog, m.text, m.Steps = p, text, 0
+	m.active, m.solo = false, p.anchored
+	m.limit = patience(text)
 	m.caps = sized(m.caps, 2*p.groups)
 	for i := range m.caps {
 		m.caps[i] = -1
 	}
 	m.slots = sized(m.slots, p.slots)
-	m.memo = sized(m.memo, (p.planes*(len(text)+1)+63)/64)
+	if m.eager {
+		m.limit = 0
+	}
+}
+
+// patience is how many steps a search takes before it begins to use the memo. Nearly every search
+// is over by then, and the memo costs as much as the rest of it. States from before are explored
+// once more at most, so the time stays linear.
+func patience(text string) int64 { return 256 + 4*int64(len(text)) }
+
+// late is called when limit is reached; false: the budget has run out.
+func (m *Memory) late() bool {
+	if m.active {
+		return false
+	}
+	p := m.prog
+	m.active, m.limit = true, 1<<62
+	if p.budgeted {
+		m.limit = stepBudget
+	}
+	m.memo = sized(m.memo, (p.planes*(len(m.text)+1)+63)/64)
 	clear(m.memo)
 	m.used = sized(m.used, p.planes)
 	clear(m.used)
+	return m.Steps <= m.limit
 }
 
 // rest lets go of the text, which an idle memory must not keep alive, and of what only a very
@@ -90,6 +113,10 @@ func (m *Memory) push(kind frameKind, pc, pos, aux int) {
 }
 
 func (m *Memory) setCap(n int32, pos int) {
+	if m.solo && len(m.stack) == 0 {
+		m.caps[n] = int32(pos)
+		return
+	}
 	m.push(frameCap, int(n), int(m.caps[n]), 0)
 	m.caps[n] = int32(pos)
 }
@@ -155,7 +182,7 @@ const (
 
 // enter asks the memo about the state (in, pos) and marks it as visited.
 func (m *Memory) enter(in *inst, pos int) verdict {
-	if in.memo < 0 {
+	if in.memo < 0 || !m.active {
 		return fresh
 	}
 	plane := int(in.memo)

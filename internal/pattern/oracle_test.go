@@ -97,7 +97,8 @@ func (o *oracle) ask(r request) (a answer, err error) {
 // comparison is one worker's side of the comparison with Python.
 type comparison struct {
 	mem    Memory
-	aborts int // searches that ended with ErrBudget
+	eager  Memory // uses its memo from the first step on
+	aborts int    // searches that ended with ErrBudget
 }
 
 // compare gives what differs between Python's answer and ours, "" if nothing does. texts are
@@ -110,6 +111,7 @@ func (c *comparison) compare(r request, texts []string, a answer) string {
 	if got := len(re.Names()) - 1; got != a.Groups {
 		return fmt.Sprintf("groups: %d, python %d", got, a.Groups)
 	}
+	c.eager.eager = true
 	want := map[int][]int32{}
 	for _, m := range a.Matches {
 		want[int(m[0])] = m[1:]
@@ -125,6 +127,11 @@ func (c *comparison) compare(r request, texts []string, a answer) string {
 		}
 		if err != nil || !slices.Equal(got, want[i]) || (got == nil) != (want[i] == nil) {
 			return fmt.Sprintf("on %q: %v %v, python %v", text, got, err, want[i])
+		}
+		// The memo has to agree, which short lines make no use of.
+		got, err = re.Search(&c.eager, text)
+		if err == nil && (!slices.Equal(got, want[i]) || (got == nil) != (want[i] == nil)) {
+			return fmt.Sprintf("on %q with memo: %v, python %v", text, got, want[i])
 		}
 	}
 	return ""

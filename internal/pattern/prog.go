@@ -51,6 +51,7 @@ type inst struct {
 	ascii  bool
 	fold   bool
 	head   bool // opSplit at the head of a loop: always remembered, so that loops stay linear
+	plain  bool // opLoop: as many as there are, none of them given back, at least one or none
 	keeps  bool // opLook: its body has groups whose bounds outlive it
 	memo   int32
 	states int32 // planes of the memo per answer, a power of two

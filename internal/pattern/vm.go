@@ -11,7 +11,7 @@ func (m *Memory) run(pos int) (bool, error) {
 	ins, text := m.prog.ins, m.text
 	pc := 0
 	for {
-		if m.Steps++; m.Steps > m.limit {
+		if m.Steps++; m.Steps > m.limit && !m.late() {
 			return false, ErrBudget
 		}
 		next, ok := pc+1, false
@@ -35,15 +35,25 @@ func (m *Memory) run(pos int) (bool, error) {
 		case opJmp:
 			next, ok = int(in.x), true
 		case opSplit:
-			if ways := in.first.at(text, pos); in.head || ways == wayX|wayY {
+			switch ways := in.first.at(text, pos); {
+			case m.active && (in.head || ways == wayX|wayY):
 				next, pos, ok = m.choose(in, pc, pos)
-			} else { // nothing to choose, as mostly
+			case ways == wayX|wayY:
+				m.push(frameAlt, int(in.y), pos, 0)
+				next, ok = int(in.x), true
+			default: // nothing to choose, as mostly
 				next, ok = in.way(ways), ways != 0
 			}
 		case opLoop:
-			if in.max < 0 || in.memo < 0 {
+			switch {
+			case in.plain && !m.active:
+				end := in.set.run(text, pos)
+				m.Steps += int64(end - pos)
+				ok = end > pos || in.min == 0
+				pos = end
+			case in.max < 0 || in.memo < 0 || !m.active:
 				next, pos, ok = m.exits(in, pc, pos)
-			} else {
+			default:
 				next, pos, ok = m.choose(in, pc, pos)
 			}
 		case opIter, opWhile, opLook:

@@ -25,7 +25,7 @@ func (m *Memory) peek(in *inst, pos int) bool {
 // look begins a look-around, or answers from the memo: what it says depends on the position
 // only. Only bounds of groups inside of it make it necessary to match it again.
 func (m *Memory) look(in *inst, pc, pos int) (int, int, bool) {
-	if in.memo >= 0 {
+	if in.memo >= 0 && m.active {
 		plane := m.plane(in, pos)
 		if !m.marked(plane, pos) {
 			m.mark(plane, pos)
@@ -48,7 +48,7 @@ func (m *Memory) look(in *inst, pc, pos int) (int, int, bool) {
 // lookFailed notes that the body does not match at pos. It reports whether the look-around is
 // satisfied by that.
 func (m *Memory) lookFailed(in *inst, pos int) bool {
-	if in.memo >= 0 {
+	if in.memo >= 0 && m.active {
 		m.mark(m.plane(in, pos)+int(in.states), pos)
 	}
 	return in.neg

@@ -64,7 +64,7 @@ func (m *Memory) reach(in *inst, low, more int) (int, bool) {
 		top, _ := m.pass(in.set, low, more)
 		return top, true
 	}
-	if in.memo < 0 {
+	if in.memo < 0 || !m.active {
 		top := in.set.run(m.text, low)
 		m.Steps += int64(top - low)
 		return top, true
@@ -129,7 +129,7 @@ func (m *Memory) greedyExit(in *inst, pc, top, low int) (int, bool) {
 
 // lazyExit gives the first exit from pos upwards behind which the rest can match.
 func (m *Memory) lazyExit(in *inst, pc, pos, more int) (int, bool) {
-	remember := in.max < 0 && in.memo >= 0
+	remember := in.max < 0 && in.memo >= 0 && m.active
 	for {
 		m.Steps++
 		if remember {
