@@ -82,8 +82,12 @@ func printBans(out io.Writer, bans []event.Ban, withJail bool) error {
 	return table(out, rows)
 }
 
-// why says what led to a ban, in few words.
+// why says what led to a ban, in few words, and first what is unusual about it.
 func why(b event.Ban) string {
+	if b.Scope == event.AllPorts {
+		b.Scope = ""
+		return "all ports; " + why(b)
+	}
 	if !b.Manual {
 		return or(b.Regex, b.Reason) // found in the kernel, taken over from fail2ban
 	}

@@ -19,6 +19,7 @@ func (c *Config) Check() []Problem {
 			k.mode(j)
 			k.words(j)
 			k.aggregate(j)
+			k.escalate(j)
 			for n := range j.Actions {
 				k.commands(j, &j.Actions[n])
 			}

@@ -56,6 +56,7 @@ func Keys() []Key {
 		{"aggregate", "jail.conf", "jail", "off", "0.1", "on: the bans of many offenders of one prefix become one ban of the prefix in the kernel, while aggregate.budget allows it"},
 		{"aggregate.budget", "jail.conf", "jail", "1/32", "0.1", "how many others a prefix may cover for each of its offenders: IPv4 addresses / IPv6 networks of length 64"},
 		{"aggregate.width", "jail.conf", "jail", "24/48", "0.1", "no prefix of aggregate is wider than this, IPv4/IPv6"},
+		{"escalate", "jail.conf", "jail", "off", "0.1", "ports, host: an offender who goes on failing although it is banned, or comes back after its ban, is banned from all ports of the machine, and not only from the jail's"},
 		{"maxbanrate", "jail.conf", "jail", "0", "0.1", "bans of a minute at most; 0: no limit. 1000 in the embedded configuration"},
 		{"trusted_proxies", "jail.conf", "jail", "", "0.1", "addresses and networks of proxies before the service: never banned, whatever the log says"},
 		{"maxbans", "jail.conf", "jail", "0", "0.1", "bans at a time at most; 0: no limit. 50000 in the embedded configuration"},

@@ -36,6 +36,7 @@ type Jail struct {
 	Prefix                           Width  // how wide an offender is
 	Aggregate                        Aggregate
 	Valve                            Valve
+	Escalate                         bool   // who goes on is banned from all ports
 	TrustedProxies                   string // addresses and networks that are never banned
 	SystemdIfNoLogs                  bool   // backend auto without any log file: read the journal
 	SkipIfNoLogs                     bool   // no log file exists, and then the jail is not to run
@@ -181,6 +182,7 @@ func (r *jailReader) read() {
 	j.LogFormat = r.text("logformat", "")
 	j.TrustedProxies = r.text("trusted_proxies", "")
 	r.readWidth()
+	r.readEscalate()
 	r.readActions()
 }
 

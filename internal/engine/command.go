@@ -109,6 +109,14 @@ func (e *engine) hits() map[string]uint64 {
 	if err != nil {
 		e.log.Warn("read the counters of the firewall", "error", err)
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for name, n := range hits {
+		if jail, raised := e.raisedOf(name); raised {
+			hits[jail] += n
+			delete(hits, name)
+		}
+	}
 	return hits
 }
 

@@ -90,8 +90,9 @@ func (e *engine) rescope() {
 	defer e.ruling.Unlock()
 	before := e.containers.scopes()
 	var changed []firewall.Target
-	for _, t := range e.targets() {
-		if t.Scoped && !reflect.DeepEqual(before[t.Jail].target, t) {
+	for _, t := range e.targets() { // a jail's place for bans of all ports stands behind its own
+		beside := len(changed) > 0 && changed[len(changed)-1].Jail+raisedSuffix == t.Jail
+		if beside || t.Scoped && !reflect.DeepEqual(before[t.Jail].target, t) {
 			changed = append(changed, t)
 		}
 	}

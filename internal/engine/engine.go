@@ -325,7 +325,11 @@ func (e *engine) targets() []firewall.Target {
 	var all []firewall.Target
 	for _, name := range slices.Sorted(maps.Keys(e.workers)) {
 		if w := e.workers[name]; w.target != nil {
-			all = append(all, e.scoped(w.plan))
+			own := e.scoped(w.plan)
+			all = append(all, own)
+			if raised, ok := w.raisedWithin(own); ok {
+				all = append(all, raised)
+			}
 		}
 	}
 	return all

@@ -48,7 +48,7 @@ func (e *engine) startJails(undo *cleanups) error {
 	undo.add("stop jails", e.stopJails)
 	for _, p := range plans {
 		w := e.workers[p.conf.Name]
-		if err := e.launch(w, nil, kernel[p.conf.Name], intents); err != nil {
+		if err := e.launch(w, nil, kernel, intents); err != nil {
 			delete(e.workers, p.conf.Name)
 			e.problems = append(e.problems, e.breakJail(p.conf, err)...)
 		}
@@ -108,7 +108,7 @@ func (e *engine) newWorker(p *plan) *worker {
 }
 
 // launch brings a worker's state back and lets it go. before is the worker it replaces.
-func (e *engine) launch(w *worker, before *worker, kernel []firewall.Element, intents []event.Intent) error {
+func (e *engine) launch(w *worker, before *worker, kernel map[string][]firewall.Element, intents []event.Intent) error {
 	name := w.conf.Name
 	state, err := e.store.Load(e.ctx, name)
 	if err != nil {
@@ -172,7 +172,7 @@ func banTimeText(d time.Duration) string {
 // restore compares the store with the kernel: in both, the later end counts; only in the
 // kernel, the ban is adopted; only in the store and not over, it is added; lifted but not
 // confirmed, it is deleted.
-func (w *worker) restore(state store.State, kernel []firewall.Element) {
+func (w *worker) restore(state store.State, kernel map[string][]firewall.Element) {
 	now := w.deps.now()
 	bans := slices.Clone(state.Bans)
 	known := map[string]int{}
@@ -183,7 +183,7 @@ func (w *worker) restore(state store.State, kernel []firewall.Element) {
 	for _, id := range state.Unbanned {
 		lifted = append(lifted, event.Ban{ID: id})
 	}
-	for _, el := range kernel {
+	for _, el := range kernel[w.conf.Name] {
 		id, kind := idOf(el.Prefix)
 		end := time.Time{}
 		if el.Timeout > 0 {
@@ -200,6 +200,7 @@ func (w *worker) restore(state store.State, kernel []firewall.Element) {
 				Reason: "found in the kernel's set"})
 		}
 	}
+	w.adoptRaised(bans, kernel[w.conf.Name+raisedSuffix])
 	if len(lifted) > 0 && w.kernel(nil, lifted, now) {
 		w.confirmed = state.Unbanned
 	}
@@ -234,8 +235,12 @@ func (e *engine) differs(w *worker) {
 func (e *engine) forgetJails(kernel map[string][]firewall.Element) error {
 	var changes []firewall.Change
 	for name := range kernel {
-		w, broken := e.workers[name], e.broken[name] != ""
-		if broken || w != nil && w.target != nil {
+		jail, raised := e.raisedOf(name)
+		if !raised {
+			jail = name
+		}
+		w, broken := e.workers[jail], e.broken[jail] != ""
+		if broken || w != nil && slices.Contains(w.places(), name) {
 			continue
 		}
 		e.log.Info(fmt.Sprintf("[%s] jail is gone: its bans in the kernel are deleted", name), "logger", "jail")

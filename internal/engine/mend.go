@@ -23,14 +23,14 @@ func (w *worker) mend(regular bool) int {
 	if regular && begin.Sub(w.looked) < lookShare*w.lookTook {
 		return 0
 	}
-	kernel, err := w.deps.list(name)
+	kernel, err := w.deps.list(w.places()...)
 	w.looked, w.lookTook = begin, time.Since(begin)
 	if err != nil {
 		w.owe(err)
 		return 0
 	}
 	now := w.deps.now()
-	lost := lacking(w.jail.Elements(), kernel[name], now)
+	lost := w.lackingRaised(lacking(w.jail.Elements(), kernel[name], now), kernel, now)
 	if len(lost) == 0 {
 		return 0
 	}

@@ -42,7 +42,8 @@ func (w *worker) suspect(ctx context.Context, f event.Failure, now time.Time) {
 	if w.behind || f.Kind == event.Name || w.deps.dryRun || w.deps.inquire == nil {
 		return
 	}
-	b, banned := w.jail.Find(w.jail.Offender(f.ID))
+	id, _ := w.offender(f.ID)
+	b, banned := w.jail.Find(id)
 	if !banned || f.Time.Sub(b.Start) < proofAfter {
 		return
 	}

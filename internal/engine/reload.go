@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -82,7 +83,7 @@ func (e *engine) remove(w *worker) error {
 	delete(e.broken, name)
 	e.mu.Unlock()
 	e.log.Info(fmt.Sprintf("[%s] jail stopped: it is configured no more", name), "logger", "jail")
-	return e.fw.Apply([]firewall.Change{{Jail: name, Forget: true}})
+	return errors.Join(e.fw.Apply([]firewall.Change{{Jail: name, Forget: true}}), e.leftRaised(w.plan, nil))
 }
 
 // replace starts a jail, or starts it again when it changed. The state goes through the
@@ -109,6 +110,11 @@ func (e *engine) replace(p *plan, again bool) error {
 	if err := e.deps.ensure(); err != nil {
 		e.log.Error(fmt.Sprintf("[%s] make the rules of the changed jail", name), "error", err)
 		w.owes = true
+	}
+	if old != nil {
+		if err := e.leftRaised(old.plan, p); err != nil {
+			e.log.Error(fmt.Sprintf("[%s] end the bans of all ports", name), "error", err)
+		}
 	}
 	if err := e.launch(w, old, nil, nil); err != nil {
 		e.mu.Lock()

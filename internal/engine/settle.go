@@ -85,7 +85,7 @@ func (w *worker) impose(ctx context.Context, ds []event.Decision) {
 	now := w.deps.now()
 	var bans []event.Ban
 	for _, d := range ds {
-		if d.Kind == event.Impose || d.Kind == event.Prolong {
+		if d.Kind == event.Impose || d.Kind == event.Prolong || d.Kind == event.Raise {
 			bans = append(bans, d.Ban)
 			delete(w.pasts, d.Ban.ID)
 		}
@@ -94,6 +94,7 @@ func (w *worker) impose(ctx context.Context, ds []event.Decision) {
 	for _, d := range ds {
 		w.tell(d)
 		w.tellIncrease(d)
+		w.tellRaise(d)
 	}
 	if len(bans) > 0 {
 		w.commit(store.Change{Jail: w.conf.Name, Time: now, Bans: w.storedBans(bans)})
@@ -183,10 +184,13 @@ func (w *worker) kernel(add, remove []event.Ban, now time.Time) bool {
 			change.Remove = append(change.Remove, prefix)
 		}
 	}
-	if len(change.Add)+len(change.Remove) == 0 {
+	changes := slices.DeleteFunc([]firewall.Change{change, w.raise(add, remove, now)}, func(c firewall.Change) bool {
+		return len(c.Add)+len(c.Remove) == 0
+	})
+	if len(changes) == 0 {
 		return true
 	}
-	err := w.deps.apply([]firewall.Change{change})
+	err := w.deps.apply(changes)
 	if err == nil {
 		return true
 	}
@@ -220,7 +224,7 @@ func (w *worker) repair() int {
 			lifts = append(lifts, b)
 		}
 	}
-	bans := w.jail.Elements()
+	bans := append(w.jail.Elements(), w.jail.Raised()...)
 	if !w.kernel(bans, lifts, now) {
 		return 0
 	}
@@ -254,6 +258,8 @@ func (w *worker) tell(d event.Decision) {
 		return
 	case d.Kind == event.Hold:
 		w.tellHold(d)
+		return
+	case d.Kind == event.Raise:
 		return
 	case d.Kind == event.Spare:
 		w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] Ignore %s: %s", w.conf.Name, clip(d.Ban.ID, 100), d.Reason), "logger", "actions")

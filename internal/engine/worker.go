@@ -184,6 +184,7 @@ func (w *worker) line(ctx context.Context, c *date.Cutter, l event.Line, src str
 	for _, f := range failures {
 		f.Jail = w.conf.Name
 		w.suspect(ctx, f, now)
+		decisions = append(decisions, w.escalate(f, now)...)
 		decisions = append(decisions, w.weigh(ctx, f, now)...)
 	}
 	return decisions

@@ -113,3 +113,34 @@ func TestFoldsLetOut(t *testing.T) {
 	l.alive(22, neighbour, addr("198.51.100.128"), addr("198.51.100.251")) // of .0/25 most are hot
 	l.dead(22, hot...)
 }
+
+// Who goes on through another port is kept from all of them; nobody else is, and its lift is whole.
+func TestEscalationClosesAllPorts(t *testing.T) {
+	t.Parallel()
+	l := start(t, "maxretry = 1\nbantime = 1h\nescalate = ports, host\n", "198.51.100.0/24")
+	stubborn, calm := addr("198.51.100.9"), addr("198.51.100.10")
+	l.fail(stubborn, calm)
+	l.wait("Ban 198.51.100.9", "Ban 198.51.100.10")
+	l.dead(22, stubborn, calm)
+	l.alive(443, stubborn, calm)
+	for range 2 { // its lines come from the port that the jail does not close
+		l.clock.Add(int64(4 * time.Second))
+		l.fail(stubborn, stubborn)
+		l.wait("Found 198.51.100.9")
+		l.wait("Found 198.51.100.9")
+		l.do(control.Status{})
+	}
+	l.wait("Escalate 198.51.100.9: closes all ports of this machine")
+	l.dead(22, stubborn, calm)
+	l.dead(443, stubborn)
+	l.alive(443, calm)
+	if out := l.gaol("banned", "198.51.100.9"); !strings.Contains(out, "all ports") {
+		t.Errorf("gaol banned says\n%s", out)
+	}
+	l.host.Run("nft", "flush", "ruleset")
+	l.wait("the kernel had lost")
+	l.dead(443, stubborn)
+	l.gaol("unban", "sshd", stubborn.String())
+	l.alive(443, stubborn)
+	l.alive(22, stubborn)
+}
