@@ -23,6 +23,7 @@ const sixJail = "\n[%[1]s]\nenabled = true\nbackend = auto\nusedns = no\nbanacti
 // A second container is in a network without IPv6, so that docker-proxy carries it and the log
 // shows the gateway for everybody: nobody is banned, and gaol says why.
 func TestEngine(t *testing.T) {
+	t.Parallel() // with the other tests of engines: they mostly wait
 	l := newLab(t, "--experimental", "--ip6tables")
 	l.network(t, "six", "172.30.0.0/24", "fd00:30::/64")
 	always := func(port int, network string) object {

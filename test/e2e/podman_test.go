@@ -49,6 +49,7 @@ network_backend = "netavark"
 // Podman's own driver and by a file inside, over a restart with a new address and over Podman
 // laying its rules anew.
 func TestPodman(t *testing.T) {
+	t.Parallel() // with the other tests of engines: they mostly wait
 	need(t, "podman", "conmon", "runc")
 	l := newLabOf(t, startPodman)
 	l.network(t, "both", "10.89.0.0/24", "fd00:89::/64")
