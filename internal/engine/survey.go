@@ -71,6 +71,7 @@ func (w *world) jail(j config.Jail) []config.Problem {
 	for _, a := range j.Actions {
 		found = append(found, w.action(j, a)...)
 	}
+	found = append(found, w.journalOf(j)...)
 	found = append(found, w.service(j)...)
 	found = append(found, w.logs(j)...)
 	slices.SortStableFunc(found, func(a, b config.Problem) int { return int(a.Severity) - int(b.Severity) })

@@ -36,6 +36,27 @@ func (w *world) service(j config.Jail) []config.Problem {
 	return append(found, w.otherPort(j, c)...)
 }
 
+// journalOf finds jails that read the journal for a container whose log driver writes elsewhere.
+func (w *world) journalOf(j config.Jail) (found []config.Problem) {
+	if !strings.HasPrefix(j.Backend, "systemd") {
+		return nil
+	}
+	for _, c := range w.now.Containers {
+		meant := slices.ContainsFunc(j.Filter.JournalMatch, func(line string) bool {
+			return slices.Contains(config.JournalWords(line), "CONTAINER_NAME="+c.Name)
+		})
+		if ref, err := container.ParseRef(j.Container); err == nil && ref.Matches(c) {
+			meant = true
+		}
+		if meant && c.LogDriver != "journald" {
+			found = append(found, config.Problem{Pos: j.Where("backend"), Severity: config.Error, Jail: j.Name,
+				Hint: "write `container = " + c.Name + "` without backend, logpath and journalmatch, which reads the container's log whatever its driver; or run it with --log-driver journald",
+				Msg:  "jail " + j.Name + " reads the journal for container " + c.Name + ", whose log driver is " + c.LogDriver + ": no line of it gets there"})
+		}
+	}
+	return found
+}
+
 // writer is the container that writes a jail's log into a folder or file of this machine; not
 // ok where there is none, or several share it.
 func (w *world) writer(j config.Jail) (by container.Container, through container.Mount, ok bool) {

@@ -206,28 +206,22 @@ func proveBans(t *testing.T, l *lab, g *gaol, jumps *jump, all []trouble) {
 	g.install(t, text, own)
 	g.start(t)
 
-	feedUntil := func(jail, ip, word string) {
-		t.Helper()
-		deadline, tick := time.Now().Add(time.Minute), time.NewTicker(300*time.Millisecond)
-		defer tick.Stop()
-		f, err := os.OpenFile(logs[jail], os.O_APPEND|os.O_WRONLY, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		for ; len(g.daemon.out.with(word)) == 0 && time.Now().Before(deadline); <-tick.C {
-			if _, err := f.WriteString(failures(ip, time.Now().UTC(), 1)); err != nil {
-				t.Fatal(err)
-			}
-		}
+	// Three attacks at once: lines of two, and the packets of the third.
+	told := func(jail, ip string) bool {
+		return len(g.daemon.out.with("["+jail+"] "+ip+" goes on failing")) > 0
 	}
-	began := time.Now()
-	feedUntil("proxied", shown, "[proxied] "+shown+" goes on failing")
-	t.Logf("what does not work was told %s after the first line", time.Since(began).Round(10*time.Millisecond))
-	feedUntil("live", spared, "[live] "+spared+" goes on failing")
-	for deadline := time.Now().Add(time.Minute); len(g.daemon.out.with("[input] "+attackerIP+" goes on failing")) == 0 && time.Now().Before(deadline); {
-		_ = guess(l.attacker, "tmp", jumps.at(hostOfAttacker))
+	began, tick := time.Now(), time.NewTicker(300*time.Millisecond)
+	defer tick.Stop()
+	for time.Since(began) < time.Minute {
+		if told("proxied", shown) && told("live", spared) && told("input", attackerIP) {
+			break
+		}
+		more(t, logs["proxied"], failures(shown, time.Now().UTC(), 1))
+		more(t, logs["live"], failures(spared, time.Now().UTC(), 1))
+		_ = guess(l.attacker, "tmp", jumps.at(hostOfAttacker)) // denied, as often as it likes
+		<-tick.C
 	}
+	t.Logf("all three were told of %s after the first failure", time.Since(began).Round(10*time.Millisecond))
 
 	said := g.daemon.out.with("goes on failing")
 	has := func(jail, expr string) {
@@ -255,4 +249,17 @@ func proveBans(t *testing.T, l *lab, g *gaol, jumps *jump, all []trouble) {
 		}
 	}
 	g.stop(t, "--unban")
+}
+
+// more appends to a log.
+func more(t *testing.T, path, text string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
 }
