@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/moby/moby/api/types/network"
 )
 
 func TestParseRef(t *testing.T) {
@@ -107,5 +109,17 @@ func TestFollow(t *testing.T) {
 	follow(all)
 	if len(all[1].Ports) != 1 || len(all[2].Ports) != 0 || len(all[3].Ports) != 0 {
 		t.Errorf("followed to %+v", all)
+	}
+}
+
+// TestReadBindings: a container that is down has the ports that it was made with, but for those
+// that the engine chooses at each start.
+func TestReadBindings(t *testing.T) {
+	made := network.PortMap{network.MustParsePort("22/tcp"): {{HostPort: "2222"}}, network.MustParsePort("23/tcp"): {{HostPort: "0"}},
+		network.MustParsePort("24/tcp"): {{}}, network.MustParsePort("25/tcp"): {{HostPort: "2500-2510"}}}
+	for running, want := range map[bool]string{false: "[2222->22/tcp]", true: "[23/tcp (routed) 24/tcp (routed) 2222->22/tcp]"} {
+		if got := fmt.Sprint(readBindings(made, running)); got != want {
+			t.Errorf("running %v: %s, want %s", running, got, want)
+		}
 	}
 }
