@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -132,6 +133,11 @@ func (c *fail2banClient) command(conf *config.Config, problems []config.Problem,
 		fallthrough
 	case words[0] == "reload":
 		return c.reload(conf, problems, words[1:])
+	case words[0] == "ping" && len(words) > 1: // how long to wait, which gaol does not need
+		if _, err := strconv.ParseFloat(words[1], 64); err != nil {
+			c.logf("ERROR", "could not convert string to float: "+control.Repr(words[1]))
+			return failed
+		}
 	}
 	list := make([]any, len(words))
 	for i, w := range words {

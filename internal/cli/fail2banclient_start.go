@@ -162,14 +162,17 @@ func zombie(pid int) bool {
 func (c *fail2banClient) reload(conf *config.Config, problems []config.Problem, words []string) int {
 	jail := "--all"
 	opts := []any{}
+	var rest []any
 	for _, w := range words {
-		switch {
-		case w == "--all":
-		case strings.HasPrefix(w, "--"):
+		if w == "--restart" || w == "--unban" || w == "--if-exists" {
 			opts = append(opts, w)
-		default:
-			jail = w
+		} else {
+			rest, jail = append(rest, w), w
 		}
+	}
+	if len(rest) > 1 {
+		c.logf("ERROR", "Unexpected argument(s) for reload: "+control.Repr(rest))
+		return failed
 	}
 	if !c.alive() {
 		c.logf("ERROR", "Could not find server")

@@ -82,6 +82,12 @@ func (l *legacy) jailStatus(ctx context.Context, j event.JailStatus, flavour str
 	if flavour != "short" {
 		actions = append(actions, Tuple{"Banned IP list", bannedIDs(j)})
 	}
+	if flavour == "cymru" {
+		// What fail2ban says where it cannot ask: gaol sends no addresses to a service on the net.
+		for _, what := range []string{"ASN", "Country", "RIR"} {
+			actions = append(actions, Tuple{"Banned " + what + " list", []string{"error"}})
+		}
+	}
 	return []any{
 		Tuple{"Filter", []any{Tuple{"Currently failed", j.CurrentlyFailed}, Tuple{"Total failed", j.TotalFailed}, logs}},
 		Tuple{"Actions", actions},

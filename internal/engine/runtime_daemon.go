@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -176,6 +177,10 @@ func (e *engine) addJail(c control.ControlJail) error {
 	backend := c.Backend
 	if backend == "" {
 		backend = "auto"
+	}
+	known := []string{"pyinotify", "gamin", "polling", "systemd"}
+	if name, _, _ := strings.Cut(strings.ToLower(backend), "["); name != "auto" && !slices.Contains(known, name) {
+		return invalid("ValueError", "Unknown backend "+backend+". Must be among ['pyinotify', 'gamin', 'polling', 'systemd'] or 'auto'")
 	}
 	p, err := makePlan(config.Jail{Name: c.Jail, Enabled: true, Pos: config.Pos{File: "fail2ban-client"}, Backend: backend,
 		LogEncoding: "auto", MaxRetry: 3, MaxMatches: 5, FindTime: 10 * time.Minute, BanTime: 10 * time.Minute,

@@ -224,6 +224,9 @@ func isAddress(text string) bool {
 }
 
 func editIgnoreIP(j *config.Jail, key string, args []string) error {
+	if key == "delignoreip" && len(args) == 0 {
+		return missingWord()
+	}
 	all := ignoreIPs(j.IgnoreIP)
 	for _, one := range args {
 		id, kind := host.ParseID(one)
