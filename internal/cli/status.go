@@ -67,6 +67,9 @@ func printStatus(out io.Writer, s *event.Status) error {
 	if s.Containers != "" {
 		head = append(head, []string{"containers", s.Containers})
 	}
+	for _, text := range s.LabelProblems {
+		head = append(head, []string{"label", text})
+	}
 	if s.FirewallProblem != "" {
 		head = append(head, []string{"problem", s.FirewallProblem})
 	}

@@ -60,6 +60,7 @@ func (e *engine) status(c control.Status) (control.Reply, error) {
 	e.mu.Lock()
 	s.Config, s.DryRun, s.Firewall = e.conf.Dir, e.o.DryRun, e.fwName
 	s.Problems = texts(e.problems)
+	s.LabelProblems = e.containers.labels.misfits()
 	broken := maps.Clone(e.broken)
 	e.mu.Unlock()
 	if s.Config == "" {

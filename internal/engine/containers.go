@@ -18,8 +18,9 @@ import (
 
 // containers is what the engine knows of containers, and what it made of it for each jail.
 type containers struct {
-	watch *container.Watcher // nil: none is watched
-	docks docks              // who reads their logs
+	watch  *container.Watcher // nil: none is watched
+	docks  docks              // who reads their logs
+	labels labels             // who joins a jail by label
 
 	mu    sync.Mutex
 	scope map[string]scope // by jail, those with `container`
@@ -81,6 +82,7 @@ func (e *engine) containersChanged() {
 		e.log.Warn("read own addresses", "error", err)
 	}
 	e.rescope()
+	e.rejoin()
 	e.refreshFloor() // last: it waits for jails that are busy, to lift what they must not ban any more
 }
 
@@ -212,7 +214,7 @@ func (e *engine) tellEngine() {
 func (e *engine) asksForContainers() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.ContainsFunc(e.conf.Jails, func(j config.Jail) bool { return j.Container != "" })
+	return e.conf.Global.Own.Labels || slices.ContainsFunc(e.conf.Jails, func(j config.Jail) bool { return j.Container != "" })
 }
 
 func (c *containers) now() container.Snapshot {

@@ -23,7 +23,8 @@ import (
 // startJails plans all jails, makes the rules of the kernel, brings back what was banned and
 // lets the workers go. A jail that cannot run does not stop the others.
 func (e *engine) startJails(undo *cleanups) error {
-	plans, more := e.planAll(e.conf)
+	e.containers.labels.waiting = e.conf.Global.Own.Labels && e.containers.now().Engine == ""
+	plans, more := e.planAll(slices.Concat(e.conf.Jails, e.joined(e.conf)))
 	e.problems = append(e.problems, more...)
 	if len(plans) == 0 && len(e.conf.Jails) > 0 {
 		return fmt.Errorf("%w: each one is broken", ErrNoJail)
@@ -62,8 +63,8 @@ func (e *engine) startJails(undo *cleanups) error {
 
 // planAll plans the sound jails; the others are marked as broken, and the problems say why
 // where the configuration did not.
-func (e *engine) planAll(c *config.Config) (plans []*plan, problems []config.Problem) {
-	for _, j := range c.Jails {
+func (e *engine) planAll(jails []config.Jail) (plans []*plan, problems []config.Problem) {
+	for _, j := range jails {
 		if j.Broken {
 			e.breakJail(j, errors.New("its configuration has errors; gaol check lists them"))
 			continue
@@ -240,7 +241,7 @@ func (e *engine) forgetJails(kernel map[string][]firewall.Element) error {
 			jail = name
 		}
 		w, broken := e.workers[jail], e.broken[jail] != ""
-		if broken || w != nil && slices.Contains(w.places(), name) {
+		if broken || w != nil && slices.Contains(w.places(), name) || e.mayJoin(name) {
 			continue
 		}
 		e.log.Info(fmt.Sprintf("[%s] jail is gone: its bans in the kernel are deleted", name), "logger", "jail")

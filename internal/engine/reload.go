@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"gaol/internal/config"
 	"gaol/internal/control"
@@ -22,13 +23,14 @@ func (e *engine) reload(c control.Reload) ([]config.Problem, error) {
 	e.reloading.Lock()
 	defer e.reloading.Unlock()
 	conf, problems := e.o.Load()
-	plans, more := e.planAll(conf)
+	jails := slices.Concat(conf.Jails, e.joined(conf))
+	plans, more := e.planAll(jails)
 	problems = append(problems, more...)
 	keepMissing := slices.ContainsFunc(problems, func(p config.Problem) bool {
 		return p.Severity == config.Error && p.Jail == ""
 	})
 	named := map[string]bool{}
-	for _, j := range conf.Jails {
+	for _, j := range jails {
 		named[j.Name] = true
 	}
 	for _, w := range e.running() {
@@ -55,7 +57,9 @@ func (e *engine) reload(c control.Reload) ([]config.Problem, error) {
 }
 
 // concerns says whether a reload is about that jail.
-func concerns(c control.Reload, jail string) bool { return c.Jail == "" || c.Jail == jail }
+func concerns(c control.Reload, jail string) bool {
+	return c.Jail == "" || c.Jail == jail || strings.HasPrefix(jail, c.Jail+memberMark)
+}
 
 // faulty is the error of a reload that found errors; the sound part of it was carried out.
 func faulty(problems []config.Problem) error {
@@ -82,7 +86,11 @@ func (e *engine) remove(w *worker) error {
 	delete(e.workers, name)
 	delete(e.broken, name)
 	e.mu.Unlock()
-	e.log.Info(fmt.Sprintf("[%s] jail stopped: it is configured no more", name), "logger", "jail")
+	why := "it is configured no more"
+	if w.member() {
+		why = "its container is gone, or its label"
+	}
+	e.log.Info(fmt.Sprintf("[%s] jail stopped: %s", name, why), "logger", "jail")
 	return errors.Join(e.fw.Apply([]firewall.Change{{Jail: name, Forget: true}}), e.leftRaised(w.plan, nil))
 }
 

@@ -265,7 +265,7 @@ func (w *worker) tell(d event.Decision) {
 		w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] Ignore %s: %s", w.conf.Name, clip(d.Ban.ID, 100), d.Reason), "logger", "actions")
 		return
 	}
-	w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] %s %s", w.conf.Name, verb, clip(d.Ban.ID, 200)), "logger", "actions")
+	w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] %s %s%s", w.conf.Name, verb, clip(d.Ban.ID, 200), w.reach()), "logger", "actions")
 }
 
 // staleness is how loudly a failure of a banned id is told: the older the ban, the less it can

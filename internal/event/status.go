@@ -16,6 +16,7 @@ type Status struct {
 
 	FirewallProblem string    `json:"firewall_problem,omitempty"` // why rules or bans may not be in force
 	Containers      string    `json:"containers,omitempty"`       // engine that is followed, or why none is
+	LabelProblems   []string  `json:"label_problems,omitempty"`   // containers whose labels cannot be followed, and why
 	Repairs         uint64    `json:"repairs,omitempty"`          // how often rules or bans that the kernel had lost were put back
 	LastRepair      time.Time `json:"last_repair,omitzero"`
 }
