@@ -221,6 +221,21 @@ func (c *charset) highWidth(text string, pos int) int {
 	return 0
 }
 
+// upTo is the end of at most n characters of the set from pos on; it stops at one that is not
+// ASCII.
+func (c *charset) upTo(text string, pos, n int) int {
+	part := text[pos:]
+	if len(part) > n {
+		part = part[:n]
+	}
+	for i := range len(part) {
+		if part[i] >= utf8.RuneSelf || c.table[part[i]] == 0 {
+			return pos + i
+		}
+	}
+	return pos + len(part)
+}
+
 // run gives where the run of the set's characters ends that begins at pos. Runs are most of what
 // a search reads: "." and its like look for the one byte that ends them, the others are read
 // byte by byte as long as these are ASCII.

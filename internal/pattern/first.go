@@ -98,6 +98,7 @@ func (p *program) analyse() {
 				in.mode = possessive
 			}
 			in.plain = in.mode == possessive && in.max < 0 && in.min <= 1
+			in.few = in.mode == possessive && in.max >= 0
 		}
 	}
 	p.first = &sets[0]

@@ -113,10 +113,6 @@ func (m *Memory) push(kind frameKind, pc, pos, aux int) {
 }
 
 func (m *Memory) setCap(n int32, pos int) {
-	if m.solo && len(m.stack) == 0 {
-		m.caps[n] = int32(pos)
-		return
-	}
 	m.push(frameCap, int(n), int(m.caps[n]), 0)
 	m.caps[n] = int32(pos)
 }

@@ -52,6 +52,7 @@ type inst struct {
 	fold   bool
 	head   bool // opSplit at the head of a loop: always remembered, so that loops stay linear
 	plain  bool // opLoop: as many as there are, none of them given back, at least one or none
+	few    bool // opLoop: up to max of them, none given back
 	keeps  bool // opLook: its body has groups whose bounds outlive it
 	memo   int32
 	states int32 // planes of the memo per answer, a power of two

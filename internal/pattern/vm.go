@@ -9,10 +9,13 @@ import (
 // frame off the stack: the same order in which Python tries, so the first match is Python's.
 func (m *Memory) run(pos int) (bool, error) {
 	ins, text := m.prog.ins, m.text
-	pc := 0
+	pc, steps := 0, int64(0)
 	for {
-		if m.Steps++; m.Steps > m.limit && !m.late() {
-			return false, ErrBudget
+		if steps++; m.Steps+steps > m.limit {
+			m.Steps, steps = m.Steps+steps, 0
+			if !m.late() {
+				return false, ErrBudget
+			}
 		}
 		next, ok := pc+1, false
 		switch in := &ins[pc]; in.op {
@@ -28,8 +31,11 @@ func (m *Memory) run(pos int) (bool, error) {
 			w := in.set.width(text, pos)
 			pos, ok = pos+w, w > 0
 		case opSave:
-			m.setCap(in.n, pos)
-			ok = true
+			if ok = true; m.solo && len(m.stack) == 0 {
+				m.caps[in.n] = int32(pos)
+			} else {
+				m.setCap(in.n, pos)
+			}
 		case opAssert:
 			ok = m.assert(in, pos)
 		case opJmp:
@@ -48,8 +54,17 @@ func (m *Memory) run(pos int) (bool, error) {
 			switch {
 			case in.plain && !m.active:
 				end := in.set.run(text, pos)
-				m.Steps += int64(end - pos)
+				steps += int64(end - pos)
 				ok = end > pos || in.min == 0
+				pos = end
+			case in.few && !m.active:
+				end := in.set.upTo(text, pos, int(in.max))
+				if end < len(text) && text[end] >= utf8.RuneSelf {
+					next, pos, ok = m.exits(in, pc, pos)
+					break
+				}
+				steps += int64(end - pos)
+				ok = end-pos >= int(in.min)
 				pos = end
 			case in.max < 0 || in.memo < 0 || !m.active:
 				next, pos, ok = m.exits(in, pc, pos)
@@ -59,6 +74,7 @@ func (m *Memory) run(pos int) (bool, error) {
 		case opIter, opWhile, opLook:
 			next, pos, ok = m.choose(in, pc, pos)
 		case opMatch:
+			m.Steps += steps
 			return true, nil
 		default:
 			next, pos, ok = m.rare(in, pc, pos)
@@ -68,6 +84,7 @@ func (m *Memory) run(pos int) (bool, error) {
 			continue
 		}
 		if pc, pos = m.backtrack(); pc < 0 {
+			m.Steps += steps
 			return false, nil
 		}
 	}
