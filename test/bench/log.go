@@ -26,8 +26,7 @@ func writeLog(path string, lines int, next func(r *rand.Rand, at time.Time, n in
 			if n++; n > lines {
 				break
 			}
-			w.WriteString(text)
-			w.WriteByte('\n')
+			fmt.Fprintln(w, text)
 		}
 	}
 	return w.Flush()
