@@ -19,7 +19,8 @@ func bannedCommand() *cobra.Command {
 		Use:   "banned [ADDR]",
 		Short: "List the bans, or those that keep an address out",
 		Long: "Lists all bans of all jails. With ADDR, only those that hit it, by itself or in a\n" +
-			"network, with the log lines that led to them; the exit status is 1 where there is none.",
+			"network, with the log lines that led to them; the exit status is 1 where there is none.\n" +
+			"\"all ports\" stands where a ban closes more than its jail's ports (escalate).",
 		Example: "  gaol banned\n" +
 			"  gaol banned 203.0.113.66",
 		Args: cobra.MaximumNArgs(1),
