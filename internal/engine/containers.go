@@ -24,6 +24,7 @@ type containers struct {
 
 	mu    sync.Mutex
 	scope map[string]scope // by jail, those with `container`
+	kept  map[string]bool  // jails that the kernel had when the engine did not answer yet
 	told  string           // the last word on the container engine
 }
 
@@ -86,6 +87,35 @@ func (e *engine) containersChanged() {
 	e.refreshFloor() // last: it waits for jails that are busy, to lift what they must not ban any more
 }
 
+// keep notes which jails the kernel has: while the container engine has not answered since the
+// start, nobody knows where their containers are, and what is closed stays closed.
+func (c *containers) keep(kernel map[string][]firewall.Element) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept = map[string]bool{}
+	for name := range kernel {
+		c.kept[name] = true
+	}
+}
+
+// holds says whether the rules of a jail are left as they are, until the engine has answered.
+func (c *containers) holds(p *plan) bool {
+	return c.isKept(p.conf.Name) && p.container != (container.Ref{}) && c.now().Engine == ""
+}
+
+func (c *containers) isKept(jail string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.kept[jail]
+}
+
+// release ends keeping: the kernel has lost what was kept.
+func (c *containers) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept = nil
+}
+
 // rescope looks what each jail's container is now, and ensures those that it changed for.
 func (e *engine) rescope() {
 	e.ruling.Lock()
@@ -94,9 +124,12 @@ func (e *engine) rescope() {
 	var changed []firewall.Target
 	for _, t := range e.targets() { // a jail's place for bans of all ports stands behind its own
 		beside := len(changed) > 0 && changed[len(changed)-1].Jail+raisedSuffix == t.Jail
-		if beside || t.Scoped && !reflect.DeepEqual(before[t.Jail].target, t) {
+		if beside || e.containers.isKept(t.Jail) || t.Scoped && !reflect.DeepEqual(before[t.Jail].target, t) {
 			changed = append(changed, t)
 		}
+	}
+	if e.containers.now().Engine != "" {
+		e.containers.release() // they are among the changed
 	}
 	if len(changed) == 0 {
 		return

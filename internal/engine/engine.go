@@ -252,7 +252,7 @@ func (e *engine) openFirewall(undo *cleanups) error {
 	}
 	e.deps.counters, e.deps.inquire = &hitCounters{read: e.hits}, e.inquire
 	e.deps.list, e.repairs = e.fw.List, newRepairs(e)
-	e.deps.lost = func() { e.repairs.kick("a jail found its sets gone") }
+	e.deps.lost = func() { e.containers.release(); e.repairs.kick("a jail found its sets gone") }
 	e.deps.queues, e.deps.journal = action.NewQueues(context.Background()), e.store
 	undo.add("finish action commands", func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
@@ -324,7 +324,7 @@ func (e *engine) targets() []firewall.Target {
 	defer e.mu.Unlock()
 	var all []firewall.Target
 	for _, name := range slices.Sorted(maps.Keys(e.workers)) {
-		if w := e.workers[name]; w.target != nil {
+		if w := e.workers[name]; w.target != nil && !e.containers.holds(w.plan) {
 			own := e.scoped(w.plan)
 			all = append(all, own)
 			if raised, ok := w.raisedWithin(own); ok {

@@ -32,6 +32,13 @@ func (e *engine) startJails(undo *cleanups) error {
 	for _, p := range plans {
 		e.workers[p.conf.Name] = e.newWorker(p)
 	}
+	if e.containers.now().Engine == "" && e.asksForContainers() {
+		kernel, err := e.fw.List()
+		if err != nil {
+			return err
+		}
+		e.containers.keep(kernel)
+	}
 	if err := e.deps.ensure(); err != nil {
 		return err
 	}

@@ -262,3 +262,39 @@ func TestLabelsThatChooseWhatTheyMayNot(t *testing.T) {
 		t.Errorf("jails: %v", names)
 	}
 }
+
+// gaol starts while the container engine is down: what the kernel closes for a container's jail
+// stays closed until the engine has answered; what it says then counts, also that nothing is.
+func TestAnEngineThatIsDownChangesNothing(t *testing.T) {
+	r, twin := newBoxed(t)
+	r.write("conf/jail.d/box.local", "[web]\ncontainer = one\nbanaction = gaol\nport = all\n")
+	one := r.box("one", 2222, nil)
+	twin.has(one)
+	stop := twin.serve(r)
+	r.start()
+	r.do(control.Ban{Jail: "web", ID: "203.0.113.9"})
+	r.end()
+	stop()
+	r.start()
+	at, _ := r.target("web")
+	if len(at.Endpoints) != 1 || at.Endpoints[0].Port.First != 2222 || len(r.banned("web")) != 1 {
+		t.Errorf("while the engine is down: %+v, bans %v", at, r.banned("web"))
+	}
+	r.do(control.Ban{Jail: "web", ID: "203.0.113.10"})
+	one.port = 2299
+	twin.has(one)
+	stop = twin.serve(r)
+	r.wait("[web] container one: bans close tcp 2299")
+	r.do(control.Ban{Jail: "web", ID: "203.0.113.11"})
+	r.end()
+	stop()
+	r.start()
+	twin.has()
+	twin.serve(r)
+	r.wait("there is no container one")
+	r.e.ruling.Lock() // until what was told is done
+	r.e.ruling.Unlock() //nolint:staticcheck // nothing is to be done meanwhile
+	if at, _ := r.target("web"); len(at.Endpoints) != 0 || len(r.banned("web")) != 3 {
+		t.Errorf("the container is gone: %+v, bans %v", at, r.banned("web"))
+	}
+}
