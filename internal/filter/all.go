@@ -21,7 +21,7 @@ func (f *Filter) Try(e event.Entry, at time.Time, all bool) Tested {
 	f.aborts = nil
 	f.memory.nextLine()
 	t := Tested{Ignore: -1}
-	text := f.fill(e)
+	text := f.fill(&e)
 	p.sieve.sift(text, f.hit)
 	if p.early {
 		if t.Ignore = f.ignores(text); t.Ignore >= 0 {

@@ -101,7 +101,7 @@ func (f *Filter) Match(e event.Entry, at time.Time) Match {
 	p := f.program
 	f.aborts = nil
 	f.memory.nextLine()
-	text := f.fill(e)
+	text := f.fill(&e)
 	if !p.sieve.sift(text, f.hit) && !p.early {
 		return Match{} // no failregex can match, whatever prefregex says
 	}
@@ -213,14 +213,15 @@ func (f *Filter) ignores(text string) int {
 
 // fill puts the entry, behind the lines of the window if there is one, into the buffer: text
 // before and after the timestamp, and a newline, which `$` is used to (§2.1 step 4).
-func (f *Filter) fill(e event.Entry) string {
+func (f *Filter) fill(e *event.Entry) string {
 	f.buf = f.buf[:0]
 	if f.program.MaxLines > 1 {
 		if len(f.window) >= f.program.MaxLines {
 			f.window = append(f.window[:0], f.window[len(f.window)-f.program.MaxLines+1:]...)
 		}
-		e.Line.Text, e.Before, e.After = strings.Clone(e.Line.Text), strings.Clone(e.Before), strings.Clone(e.After)
-		f.window = append(f.window, e)
+		kept := *e
+		kept.Line.Text, kept.Before, kept.After = strings.Clone(e.Line.Text), strings.Clone(e.Before), strings.Clone(e.After)
+		f.window = append(f.window, kept)
 		for _, w := range f.window {
 			f.buf = append(append(append(f.buf, w.Before...), w.After...), '\n')
 		}
