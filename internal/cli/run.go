@@ -217,6 +217,18 @@ func logLevel(flag, conf string) (slog.Level, error) {
 	case "DEBUG", "TRACEDEBUG", "HEAVYDEBUG":
 		return slog.LevelDebug, nil
 	}
+	// Python's numbers: a record is logged whose level is not lower.
+	if n, err := strconv.ParseUint(or(flag, conf), 10, 16); err == nil {
+		for _, l := range []struct {
+			number uint64
+			level  slog.Level
+		}{{10, slog.LevelDebug}, {20, slog.LevelInfo}, {25, engine.Notice}, {30, slog.LevelWarn}} {
+			if n <= l.number {
+				return l.level, nil
+			}
+		}
+		return slog.LevelError, nil
+	}
 	if flag == "" {
 		return slog.LevelInfo, nil // config reports a bad loglevel; it must not stop the start
 	}

@@ -76,7 +76,10 @@ func (e *engine) setDaemon(key string, args []string) (any, error) {
 		if now, _ := e.daemonSetting(key); now != value && len(e.running()) > 0 {
 			return nil, invalid("RuntimeError", "Cannot change database when there are jails present")
 		}
-		return value, nil
+		if err := e.setGlobal(func(g *config.Global) { g.DBFile = value }); err != nil {
+			return nil, err
+		}
+		return e.daemonSetting(key)
 	case "dbmaxmatches":
 		n, err := number(value)
 		if err != nil {
