@@ -191,3 +191,19 @@ func TestUnbanByNetworkAndAll(t *testing.T) {
 		t.Errorf("lifted %v", got)
 	}
 }
+
+func TestDatabaseIsNamedAnewWhereNoJailRuns(t *testing.T) {
+	r := newRunning(t)
+	r.start()
+	other := control.Set{Key: "dbfile", Args: []string{"/var/lib/other.sqlite3"}}
+	r.refused(other)
+	r.do(control.ControlJail{Op: "stop", Jail: "sshd"})
+	r.do(other)
+	if got := r.do(control.Get{Key: "dbfile"}).Value; got != "/var/lib/other.sqlite3" {
+		t.Errorf("dbfile is %v", got)
+	}
+	r.do(control.Set{Key: "dbfile", Args: []string{"None"}})
+	if got := r.do(control.Get{Key: "dbfile"}).Value; got != nil {
+		t.Errorf("dbfile is %v, want none", got)
+	}
+}
