@@ -183,7 +183,7 @@ func banTimeText(d time.Duration) string {
 func (w *worker) restore(state store.State, kernel map[string][]firewall.Element) {
 	now := w.deps.now()
 	bans := slices.Clone(state.Bans)
-	known := map[string]int{}
+	known := make(map[string]int, len(bans))
 	for i, b := range bans {
 		known[b.ID] = i
 	}
@@ -212,9 +212,22 @@ func (w *worker) restore(state store.State, kernel map[string][]firewall.Element
 	if len(lifted) > 0 && w.kernel(nil, lifted, now) {
 		w.confirmed = state.Unbanned
 	}
+	most := w.deps.maxMatches()
+	w.onDisk = func(b event.Ban) bool {
+		i, ok := known[b.ID]
+		return ok && stored(state.Bans[i], b) && len(b.Matches) <= most
+	}
 	w.settle(context.Background(), w.jail.Restore(bans, state.Tallies, now))
+	w.onDisk = nil
 	w.clearFolds(state.Folds)
 	w.written()
+}
+
+// stored says whether a ban that was restored is as the store holds it. What restoring may
+// change is its end and how often its id was banned; writing 100,000 that did not change cost
+// more than all else of a start.
+func stored(old, restored event.Ban) bool {
+	return old.End.Equal(restored.End) && old.Times == restored.Times && old.Scope == restored.Scope
 }
 
 // idOf is how a jail names what the kernel bans.

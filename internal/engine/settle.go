@@ -96,6 +96,9 @@ func (w *worker) impose(ctx context.Context, ds []event.Decision) {
 		w.tellIncrease(d)
 		w.tellRaise(d)
 	}
+	if w.onDisk != nil {
+		bans = slices.DeleteFunc(bans, w.onDisk)
+	}
 	if len(bans) > 0 {
 		w.commit(store.Change{Jail: w.conf.Name, Time: now, Bans: w.storedBans(bans)})
 	}
@@ -166,7 +169,7 @@ func (w *worker) kernel(add, remove []event.Ban, now time.Time) bool {
 	if w.target == nil {
 		return true
 	}
-	change := firewall.Change{Jail: w.conf.Name}
+	change := firewall.Change{Jail: w.conf.Name, Add: make([]firewall.Element, 0, len(add))}
 	for _, b := range add {
 		if w.jail.Covered(b.ID) {
 			continue // a fold stands for it

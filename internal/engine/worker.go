@@ -47,8 +47,9 @@ type worker struct {
 	looked              time.Time     // when its bans were last compared with the kernel's
 	lookTook            time.Duration // and how long that took
 	problem             string
-	idle                bool     // fail2ban-client set JAIL idle on: no log is read
-	carried             counters // of the worker before
+	onDisk              func(event.Ban) bool // while bans are restored: the store holds it like this
+	idle                bool                 // fail2ban-client set JAIL idle on: no log is read
+	carried             counters             // of the worker before
 	abortTold           time.Time
 	pasts               map[string]jail.Record // earlier bans in this jail, as of pastsFrom or later
 	pastsFrom           time.Time
