@@ -123,7 +123,24 @@ func bans(ctx context.Context, q queryer, where string, args ...any) ([]event.Ba
 }
 
 func records(ctx context.Context, q queryer, where string, args ...any) ([]Record, error) {
-	return query(ctx, q, scanRecord, `SELECT jail, id, kind, ip, start, "end", renewed, failures, regex, source,
+	// What many bans have in common is held once.
+	once := map[string]string{}
+	scan := func(rows *sql.Rows) (Record, error) {
+		r, err := scanRecord(rows)
+		b := &r.Ban
+		for _, text := range []*string{&b.Jail, &b.Regex, &b.Source} {
+			if kept, ok := once[*text]; ok {
+				*text = kept
+			} else {
+				once[*text] = *text
+			}
+		}
+		if b.IP == b.ID {
+			b.IP = b.ID
+		}
+		return r, err
+	}
+	return query(ctx, q, scan, `SELECT jail, id, kind, ip, start, "end", renewed, failures, regex, source,
 		reason, manual, matches, fields, lifted, lift_reason, times, scope FROM ban `+where, args...)
 }
 
