@@ -5,10 +5,10 @@ LDFLAGS  = -s -w -X gaol/internal/cli.version=$(VERSION)
 SUDO     = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export CGO_ENABLED = 0
 
-.PHONY: help run build test check bench fuzz demo cross clean
+.PHONY: help run build test check bench bench-full fuzz demo cross clean
 
 help:     ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
 
 run: build ## build gaol and start it here, on its embedded configuration
 	@scripts/packages run
@@ -26,6 +26,10 @@ check:    ## formatting, vet and the linters of .golangci.yml
 bench:    ## speed against fail2ban and against the limits, in one run
 	@scripts/packages test
 	@scripts/bench
+
+bench-full: ## the same with a million lines and fail2ban's ten thousand bans: half an hour
+	@scripts/packages test
+	@scripts/bench full
 
 fuzz:     ## the regex oracle and the fuzz targets with a fresh seed
 	@scripts/packages test
