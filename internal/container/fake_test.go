@@ -21,6 +21,30 @@ type fake struct {
 	seen   map[string]string // id → JSON of its inspection
 	asked  []string          // method and path
 	server *http.Server
+	open   map[net.Conn]bool
+	closed chan struct{} // has a value when a connection was closed
+}
+
+// count keeps which connections are open.
+func (f *fake) count(c net.Conn, s http.ConnState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s == http.StateNew {
+		f.open[c] = true
+	}
+	if s == http.StateClosed {
+		delete(f.open, c)
+		select {
+		case f.closed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (f *fake) connections() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.open)
 }
 
 type answers struct{ version, components, info, networks, api string }
@@ -28,7 +52,7 @@ type answers struct{ version, components, info, networks, api string }
 // startFake serves until the test ends.
 func startFake(t *testing.T, a answers) *fake {
 	t.Helper()
-	f := &fake{socket: filepath.Join(t.TempDir(), "engine.sock"), events: make(chan string, 16), seen: map[string]string{}}
+	f := &fake{socket: filepath.Join(t.TempDir(), "engine.sock"), events: make(chan string, 16), seen: map[string]string{}, open: map[net.Conn]bool{}, closed: make(chan struct{}, 1)}
 	f.listen(t, a)
 	return f
 }
@@ -39,7 +63,7 @@ func (f *fake) listen(t *testing.T, a answers) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, a) })} //nolint:gosec // a test's
+	f.server = &http.Server{ConnState: f.count, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, a) })} //nolint:gosec // a test's
 	go func() { _ = f.server.Serve(listener) }()
 	t.Cleanup(func() { _ = f.server.Close() })
 }
@@ -79,6 +103,8 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request, a answers) {
 				return
 			}
 		}
+	case strings.HasSuffix(path, "/logs"):
+		say("a line\n")
 	case known:
 		say(one)
 	default:

@@ -19,7 +19,23 @@ import (
 
 // read asks the engine for everything. What one container or the networks lack is no reason to
 // go without the rest: Err says it.
-func read(ctx context.Context, c *client.Client, socket string) (Snapshot, error) {
+//
+// An answer that cannot be decoded is asked for once more and read leniently. A container that
+// cannot be read at all is as it was before, where it was known.
+func read(ctx context.Context, c *conn, socket string, before []Container) (Snapshot, error) {
+	s, err := readAll(ctx, c.Client, socket, before)
+	if s.Engine == "" || err == nil && s.Err == nil || ctx.Err() != nil {
+		return s, err
+	}
+	c.lenient.turn(true)
+	again, err := readAll(ctx, c.Client, socket, before)
+	if emptied := c.lenient.turn(false); len(emptied) > 0 {
+		again.Err = errors.Join(again.Err, fmt.Errorf("the engine says what is no address, it was left out: %s", strings.Join(slices.Compact(emptied), ", ")))
+	}
+	return again, err
+}
+
+func readAll(ctx context.Context, c *client.Client, socket string, before []Container) (Snapshot, error) {
 	s, err := readEngine(ctx, c)
 	if err != nil {
 		return s, err
@@ -39,6 +55,9 @@ func read(ctx context.Context, c *client.Client, socket string) (Snapshot, error
 		}
 		if err != nil {
 			s.Err = errors.Join(s.Err, fmt.Errorf("inspect container %s: %w", one.ID, err))
+			if i := slices.IndexFunc(before, func(c Container) bool { return c.ID == one.ID }); i >= 0 {
+				s.Containers = append(s.Containers, before[i])
+			}
 			continue
 		}
 		got := parse(seen.Container, s.Networks)

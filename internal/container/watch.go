@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"reflect"
 	"slices"
@@ -119,12 +120,12 @@ func (w *Watcher) Logs(ctx context.Context, id string, since time.Time, follow b
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read the log of container %s: %w", id, err), c.Close())
 	}
-	return stream, nil
+	return closing{stream, c}, nil
 }
 
 // link is a connection that events come from.
 type link struct {
-	client *client.Client
+	client *conn
 	events client.EventsResult
 	cancel context.CancelFunc
 }
@@ -136,15 +137,16 @@ func (l *link) close() {
 
 // open makes a client for the engine at a socket; it speaks when it is first asked something,
 // and then agrees on a version of the API.
-func open(socket string) (*client.Client, error) {
+func open(socket string) (*conn, error) {
 	if socket == "" {
 		return nil, ErrNoEngine
 	}
-	c, err := client.New(client.WithHost("unix://" + socket))
+	l := newLenient(socket)
+	c, err := client.New(client.WithHost("unix://"+socket), client.WithHTTPClient(&http.Client{Transport: l}))
 	if err != nil {
 		return nil, fmt.Errorf("container engine at %s: %w", socket, err)
 	}
-	return c, nil
+	return &conn{c, l}, nil
 }
 
 // connect takes the first engine that answers. It subscribes before it looks, so that nothing
@@ -187,7 +189,7 @@ func (w *Watcher) dial(ctx context.Context, socket string) (*link, error) {
 func (w *Watcher) look(ctx context.Context, l *link, socket string) error {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	s, err := read(ctx, l.client, socket)
+	s, err := read(ctx, l.client, socket, w.Now().Containers)
 	if err != nil {
 		return err
 	}

@@ -292,7 +292,7 @@ func TestAnEngineThatIsDownChangesNothing(t *testing.T) {
 	twin.has()
 	twin.serve(r)
 	r.wait("there is no container one")
-	r.e.ruling.Lock() // until what was told is done
+	r.e.ruling.Lock()   // until what was told is done
 	r.e.ruling.Unlock() //nolint:staticcheck // nothing is to be done meanwhile
 	if at, _ := r.target("web"); len(at.Endpoints) != 0 || len(r.banned("web")) != 3 {
 		t.Errorf("the container is gone: %+v, bans %v", at, r.banned("web"))
