@@ -15,6 +15,7 @@ func (c *Config) Check() []Problem {
 	for i := range c.Jails {
 		if j := &c.Jails[i]; !j.Broken {
 			k.sources(j)
+			k.inherited(j)
 			k.sshd(j)
 			k.mode(j)
 			k.words(j)
@@ -52,6 +53,19 @@ func (k *checker) sources(j *Jail) {
 	if len(j.Actions) == 0 {
 		k.say(Warning, j, j.Where("action"), "write banaction = gaol", "jail %q has no action, it bans nobody", j.Name)
 	}
+}
+
+// inherited finds a jail whose container was named, and which goes on reading the log that another
+// file gave it: jail.conf has a logpath for each of its jails.
+func (k *checker) inherited(j *Jail) {
+	at := j.Where("logpath")
+	inside := slices.ContainsFunc(j.LogPath, func(l string) bool { return strings.HasPrefix(l, "container:") })
+	if j.Container == "" || len(j.LogPath) == 0 || inside || strings.HasPrefix(j.Backend, "systemd") || at.File == j.Where("container").File {
+		return
+	}
+	path, _, _ := strings.Cut(j.LogPath[0], " ")
+	k.say(Warning, j, j.Where("container"), "write `logpath =` in ["+j.Name+"] to read the container's log; or write the logpath that is meant beside `container`",
+		"jail %q reads %s of this machine, which %s gives it, and not the log of container %s", j.Name, path, at, j.Container)
 }
 
 // words checks options that fail2ban maps silently when it does not know them.
