@@ -54,6 +54,12 @@ func (e *engine) startJails(undo *cleanups) error {
 		return err
 	}
 	undo.add("stop jails", e.stopJails)
+	// Jails with few bans come first: none waits with its log until another has 100,000 back.
+	held, err := e.store.Banned(e.ctx)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(plans, func(a, b *plan) int { return held[a.conf.Name] - held[b.conf.Name] })
 	for _, p := range plans {
 		w := e.workers[p.conf.Name]
 		if err := e.launch(w, nil, kernel, intents); err != nil {

@@ -64,6 +64,22 @@ func (s *Store) Jails(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
+// Banned counts the bans of each jail that were in force when they were written.
+func (s *Store) Banned(ctx context.Context) (map[string]int, error) {
+	counts := map[string]int{}
+	_, err := query(ctx, s.db, func(rows *sql.Rows) (none struct{}, err error) {
+		var jail string
+		var n int
+		err = rows.Scan(&jail, &n)
+		counts[jail] = n
+		return none, err
+	}, `SELECT jail, count(*) FROM ban WHERE lifted IS NULL GROUP BY jail`)
+	if err != nil {
+		return nil, fmt.Errorf("count bans in state: %w", err)
+	}
+	return counts, nil
+}
+
 // queryer is a *sql.DB or a *sql.Tx.
 type queryer interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
