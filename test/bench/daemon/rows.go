@@ -197,6 +197,7 @@ func (b *bench) ways(count int, closed, committed *line, perSecond int) error {
 	}
 	stop := make(chan struct{})
 	done := make(chan int, 1)
+	began := time.Now()
 	go s.babble(perSecond, stop, done)
 	for n := range count {
 		took, err := b.way(s, committed, offender(n))
@@ -208,7 +209,6 @@ func (b *bench) ways(count int, closed, committed *line, perSecond int) error {
 			committed.took(took.committed)
 		}
 	}
-	began := time.Now()
 	close(stop)
 	if n := <-done; perSecond > 0 {
 		closed.note = fmt.Sprintf("%d other lines in %s", n, time.Since(began).Round(time.Second))
