@@ -79,7 +79,7 @@ func short(v float64) string {
 // ratio is how many times better than fail2ban, in this run.
 func (l *line) ratio() string {
 	if l.peer == nil || l.peer.note != "" || // another size
-		 len(l.peer.samples) == 0 || len(l.samples) == 0 || l.at(0.5) == 0 {
+		len(l.peer.samples) == 0 || len(l.samples) == 0 || l.at(0.5) == 0 {
 		return ""
 	}
 	return short(l.peer.at(0.5)/l.at(0.5)) + "x"
