@@ -105,3 +105,29 @@ func TestBanFromAShell(t *testing.T) {
 	}
 	t.Logf("banned [%s]", reply.Bans[0].ID)
 }
+
+// ignoreself is fail2ban's, and can be switched off; the floor cannot. One line an address, however
+// often it fails.
+func TestOwnAddressIsNeverBannedWithoutIgnoreself(t *testing.T) {
+	r := newRunning(t)
+	r.write("conf/jail.d/z.local", "[sshd]\nignoreself = false\n")
+	r.start()
+	r.fail("127.0.0.1", 9)
+	r.fail("203.0.113.9", 3)
+	r.wait("Ban 203.0.113.9")
+	lines := 0
+	for _, l := range r.seen {
+		if strings.Contains(l, "Ignore 127.0.0.1: it is a loopback address") {
+			lines++
+		}
+	}
+	if lines != 1 {
+		t.Errorf("%d lines, want 1:\n%s", lines, strings.Join(r.seen, ""))
+	}
+	if _, err := r.e.Do(t.Context(), control.Ban{Jail: "sshd", ID: "127.0.0.0/8"}); err == nil {
+		t.Error("loopback was banned by hand")
+	}
+	if got := r.banned("sshd"); len(got) != 1 || got[0] != "203.0.113.9" {
+		t.Errorf("in the kernel: %v", got)
+	}
+}

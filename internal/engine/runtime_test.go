@@ -196,7 +196,9 @@ func TestDatabaseIsNamedAnewWhereNoJailRuns(t *testing.T) {
 	r := newRunning(t)
 	r.start()
 	other := control.Set{Key: "dbfile", Args: []string{"/var/lib/other.sqlite3"}}
-	r.refused(other)
+	if e := r.refused(other); e.Class != "RuntimeError" {
+		t.Errorf("with a jail: %+v", e)
+	}
 	r.do(control.ControlJail{Op: "stop", Jail: "sshd"})
 	r.do(other)
 	if got := r.do(control.Get{Key: "dbfile"}).Value; got != "/var/lib/other.sqlite3" {
