@@ -250,7 +250,7 @@ func (n *NFT) elements(c *nftables.Conn, p *place) ([]Element, error) {
 		if !p.sets[k] {
 			continue
 		}
-		found, err := c.GetSetElements(p.ref(k).set(n.table))
+		found, err := readHash(c, p.ref(k).set(n.table))
 		if err != nil {
 			return nil, err
 		}
@@ -270,8 +270,38 @@ func (n *NFT) elements(c *nftables.Conn, p *place) ([]Element, error) {
 		elems = append(elems, nets.elements(now)...)
 	}
 	sortElements(elems)
-	// The kernel may show an element twice while it resizes the hash.
-	return slices.CompactFunc(elems, func(a, b Element) bool { return a.Prefix == b.Prefix }), nil
+	return elems, nil
+}
+
+// maxReads is how often a hash set is read at most to have it whole.
+const maxReads = 20
+
+// readHash lists a hash set whole. The kernel lists in pieces and counts how many elements it
+// has shown; where it resizes the hash in between, which it does in the background after many
+// were added, the order changes: some come twice, and as many not at all. So a list in which
+// one comes twice is read again, and what any of the readings showed is taken.
+func readHash(c *nftables.Conn, set *nftables.Set) ([]nftables.SetElement, error) {
+	var all []nftables.SetElement
+	seen := map[string]bool{}
+	for range maxReads {
+		found, err := c.GetSetElements(set)
+		if err != nil {
+			return nil, err
+		}
+		now := make(map[string]bool, len(found))
+		for _, e := range found {
+			key := string(e.Key)
+			now[key] = true
+			if !seen[key] {
+				seen[key] = true
+				all = append(all, e)
+			}
+		}
+		if len(now) == len(found) {
+			break
+		}
+	}
+	return all, nil
 }
 
 // elements are the networks that are still banned.

@@ -102,6 +102,27 @@ func TestTwentyThousandBansInOneCall(t *testing.T) {
 	}
 }
 
+// The kernel grows a set's hash in the background after many were added, and a list that is read
+// meanwhile lacks some: one of some thirty did.
+func TestListIsWholeWhileTheHashGrows(t *testing.T) {
+	fw := open(t, netlab.New(t).Host)
+	var ids []string
+	for i := range 10_000 {
+		ids = append(ids, fmt.Sprintf("10.0.%d.%d", i/250, i%250))
+	}
+	for round := range 40 {
+		jail := fmt.Sprintf("j%d", round)
+		ok(t, fw.Ensure([]firewall.Target{{Jail: jail}}))
+		ok(t, fw.Apply(ban(jail, time.Hour, ids...)))
+		bans, err := fw.List(jail)
+		ok(t, err)
+		if len(bans[jail]) != len(ids) {
+			t.Fatalf("round %d: %d of %d bans are listed", round, len(bans[jail]), len(ids))
+		}
+		ok(t, fw.Apply([]firewall.Change{{Jail: jail, Forget: true}}))
+	}
+}
+
 func TestThousandsOfNetworksInOneCall(t *testing.T) {
 	lab := netlab.New(t)
 	fw := open(t, lab.Host)
