@@ -126,12 +126,7 @@ func runClient(t *testing.T, server, client string) []said {
 // TestClientsAndServers compares the four pairs of real and gaol (issue 3, "Client"). What
 // differs is in docs/decisions/0040-deviations.md.
 func TestClientsAndServers(t *testing.T) {
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs root for a network namespace: sudo go test ./internal/cli")
-		}
-		t.Skip("needs root for a network namespace: sudo go test ./internal/cli")
-	}
+	needRoot(t)
 	pairs := [][2]string{{"real", "real"}, {"gaol", "real"}, {"gaol", "gaol"}, {"real", "gaol"}}
 	results := make([][]said, len(pairs))
 	t.Run("run", func(t *testing.T) {
@@ -224,12 +219,7 @@ func dictOf(items ...any) (d control.Dict) {
 
 // TestServerInForeground is what systemd's unit of fail2ban runs: fail2ban-server -xf start.
 func TestServerInForeground(t *testing.T) {
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs root for a network namespace: sudo go test ./internal/cli")
-		}
-		t.Skip("needs root for a network namespace: sudo go test ./internal/cli")
-	}
+	needRoot(t)
 	dir := t.TempDir()
 	writeClientTree(t, dir)
 	self, err := os.Executable()
@@ -289,12 +279,7 @@ func TestServerInForeground(t *testing.T) {
 // TestRestartWaitsForTheEnd starts, restarts and stops in the background, one after another:
 // no server meets the one before it.
 func TestRestartWaitsForTheEnd(t *testing.T) {
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs root for a network namespace: sudo go test ./internal/cli")
-		}
-		t.Skip("needs root for a network namespace: sudo go test ./internal/cli")
-	}
+	needRoot(t)
 	dir := t.TempDir()
 	writeClientTree(t, dir)
 	self, err := os.Executable()
@@ -325,5 +310,18 @@ Shutdown successful
 `
 	if diff := cmp.Diff(want, string(out)); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+// needRoot ends a test that needs a network namespace and may not make one; under CI it fails.
+func needRoot(t *testing.T) {
+	t.Helper()
+	const how = "needs root for a network namespace: sudo go test ./internal/cli"
+	switch {
+	case os.Getuid() == 0:
+	case os.Getenv("CI") != "":
+		t.Fatal(how)
+	default:
+		t.Skip(how)
 	}
 }

@@ -167,12 +167,7 @@ func TestLogTargetsWithOptions(t *testing.T) {
 // TestSyslogIsFail2bans bans one address on fail2ban and on gaol, each with SYSLOG as its target,
 // and holds what syslogd hears of it against each other.
 func TestSyslogIsFail2bans(t *testing.T) {
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs root for a network namespace: sudo go test ./internal/cli")
-		}
-		t.Skip("needs root for a network namespace: sudo go test ./internal/cli")
-	}
+	needRoot(t)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

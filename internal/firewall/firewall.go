@@ -3,8 +3,10 @@
 // The native backend, NFT, owns one nftables table, `inet gaol`. Its base chain sits before
 // DNAT (hook prerouting, priority raw), where a packet still carries the port its sender
 // dialled: one rule closes port 2222 for a host service and for a published container port
-// alike, for both families, and for connections that are already open. Nothing but that table
-// is ever written. Memory is the same without a kernel, for tests of other rooms.
+// alike, for both families, and for connections that are already open. IPTables does the same
+// with iptables and ipset where the kernel has no nf_tables, and Spread adds the namespaces of
+// macvlan containers. Nothing is ever written but that table, or chains and sets of our own and
+// the one jump to them. Memory is the same without a kernel, for tests of other rooms.
 //
 // Each ban is an element of a kernel set with its own timeout, so that bans end by themselves
 // when gaol is dead. Who is banned, and for how long, is decided elsewhere.
