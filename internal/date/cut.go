@@ -38,6 +38,10 @@ type Cutter struct {
 	Behind bool
 	// Lenient are fail2ban-regex's rules: every time is taken, a line without one is of now.
 	Lenient bool
+	// Clock says what time it is behind a line whose stamp is given (zero: it has none), in place
+	// of the now of Cut, which then only serves to find the year of stamps without one. nil: now.
+	// A replay's clock is the log's own.
+	Clock func(stamp time.Time) time.Time
 	// Seen is what was wrong with the last line's timestamp.
 	Seen Oddity
 
@@ -68,6 +72,9 @@ func (c *Cutter) Cut(l event.Line, source string, now time.Time) (event.Entry, b
 		return e, c.undated(&e, now)
 	}
 	s, found := c.Detector.Find(l.Text, now)
+	if c.Clock != nil {
+		now = c.clock(s)
+	}
 	if !l.Taken.IsZero() {
 		return c.taken(e, s, found, now)
 	}
@@ -89,6 +96,13 @@ func (c *Cutter) Cut(l event.Line, source string, now time.Time) (event.Entry, b
 		e.Before, e.Stamp, e.After = l.Text[:s.Start], l.Text[s.Start:s.End], l.Text[s.End:]
 	}
 	return e, c.undated(&e, now)
+}
+
+func (c *Cutter) clock(s Stamp) time.Time {
+	if !s.OK || s.Start == s.End {
+		return c.Clock(time.Time{})
+	}
+	return c.Clock(s.Time)
 }
 
 // taken is the rule for a line of a container's log. Its driver's time stands in for a stamp

@@ -164,3 +164,33 @@ func TestCutSaysWhatIsOdd(t *testing.T) {
 		}
 	}
 }
+
+// A replay: the clock is the stamps', so that an old line is odd only beside newer ones.
+func TestCutByTheLogsClock(t *testing.T) {
+	templates, err := Parse("", Options{Year: 2026})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var clock time.Time
+	c := Cutter{Detector: NewDetector(templates), InOperation: true, Clock: func(stamp time.Time) time.Time {
+		if stamp.After(clock) {
+			clock = stamp
+		}
+		return clock
+	}}
+	for _, l := range []struct {
+		line, want string
+		seen       Oddity
+	}{
+		{"2026-03-01 10:00:00 x", "10:00:00", Sound},
+		{"2026-03-01 09:59:30 a little late", "09:59:30", Sound},
+		{"2026-03-01 10:30:00 x", "10:30:00", Sound},
+		{"2026-03-01 10:00:00 very late", "10:30:00", Odd},
+		{"no stamp", "10:30:00", Sound}, // the last line's
+	} {
+		e, ok := c.Cut(event.Line{Text: l.line}, "", moment())
+		if got := e.Time.Format(time.TimeOnly); !ok || got != l.want || c.Seen != l.seen {
+			t.Errorf("%s: %s %v (kept %v), want %s %v", l.line, got, c.Seen, ok, l.want, l.seen)
+		}
+	}
+}
