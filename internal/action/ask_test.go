@@ -10,7 +10,7 @@ import (
 )
 
 func TestAsk(t *testing.T) {
-	b := event.Ban{Jail: "j", ID: "192.0.2.1", IP: "192.0.2.1", Fields: map[string]string{"user": "a'; exit 0; '$(exit 0)"}}
+	b := event.Ban{Jail: "j", ID: "192.0.2.1", IP: "192.0.2.1", Fields: event.Fields{{Name: "user", Value: "a'; exit 0; '$(exit 0)"}}}
 	for _, c := range []struct {
 		script string
 		status int
@@ -34,7 +34,7 @@ func TestAsk(t *testing.T) {
 	if got, _, err := Ask(t.Context(), "test <ip-host> = mx.example.org", b, 10*time.Second, facts); got != 0 || err != nil {
 		t.Errorf("with a fact: %d, %v", got, err)
 	}
-	if got := Fill(t.Context(), "<ip>@<F-USER>@<unknown>", b); got != "192.0.2.1@"+b.Fields["user"]+"@<unknown>" {
+	if got := Fill(t.Context(), "<ip>@<F-USER>@<unknown>", b); got != "192.0.2.1@"+b.Fields.Get("user")+"@<unknown>" {
 		t.Errorf("filled: %q", got)
 	}
 }

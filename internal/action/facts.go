@@ -49,11 +49,11 @@ func isGroup(name string) bool {
 func field(b *event.Ban, group string) string {
 	switch key := strings.ToLower(group); key {
 	case "id":
-		return b.Fields["fid"]
+		return b.Fields.Get("fid")
 	case "port":
-		return b.Fields["fport"]
+		return b.Fields.Get("fport")
 	default:
-		return b.Fields[key]
+		return b.Fields.Get(key)
 	}
 }
 

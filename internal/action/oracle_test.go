@@ -111,12 +111,11 @@ func (s step) ban() event.Ban {
 		}
 	}
 	b.Matches = s.Matches
-	b.Fields = map[string]string{}
 	for key, value := range s.Data {
 		if key == "failures" {
 			b.Count = value.(int)
 		} else {
-			b.Fields[key] = fmt.Sprint(value)
+			b.Fields.Set(key, fmt.Sprint(value))
 		}
 	}
 	return b

@@ -186,7 +186,7 @@ func ourAction(t *testing.T, j config.Jail, c config.Action) *Action {
 func (s stockStep) do(actions []*Action) (err error) {
 	start := time.Unix(1700000000, 0)
 	b := event.Ban{Jail: actions[0].Jail(), ID: s.IP, IP: s.IP, Start: start, End: start.Add(600 * time.Second),
-		Count: s.Failures, Matches: s.Matches, Fields: s.Fields}
+		Count: s.Failures, Matches: s.Matches, Fields: event.FieldsOf(s.Fields)}
 	ctx := context.Background()
 	for _, a := range actions {
 		switch s.Op {

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"gaol/internal/event"
 )
 
 // TestTagsLikeFail2ban: what the commands become, by fail2ban's class and by ours.
@@ -73,7 +75,7 @@ func TestNoTextReachesAShellAsCode(t *testing.T) {
 		"actionban": `cd <dir> && : "<F-USER>" <F-USER> '<F-USER>' x<F-USER> <matches> "<matches>" && printf %s "<F-USER>" > <out>`}, Options{})
 	for i, name := range hostile() {
 		b := ban(fmt.Sprintf("192.0.2.%d", i))
-		b.Fields = map[string]string{"user": name}
+		b.Fields = event.Fields{{Name: "user", Value: name}}
 		b.Matches = []string{"Invalid user " + name, name}
 		if err := a.Ban(t.Context(), b, false); err != nil {
 			t.Errorf("user %.40q: %v", name, err)

@@ -278,10 +278,10 @@ func feedAll(t *testing.T, spec config.FilterSpec, lines []string, now time.Time
 		}
 		failure := m.Failure(e, now)
 		fields := map[string]any{}
-		for k, v := range failure.Fields {
-			fields[k] = v
+		for _, f := range failure.Fields {
+			fields[f.Name] = f.Value
 		}
-		if users, ok := failure.Fields["users"]; ok {
+		if users := failure.Fields.Get("users"); users != "" {
 			fields["users"] = sortedUsers(users)
 		}
 		found[i] = append(found[i], foundFailure{

@@ -88,7 +88,7 @@ func sizeOf(f event.Failure) int {
 		n += len(m)
 	}
 	for _, v := range f.Fields {
-		n += len(v)
+		n += len(v.Value)
 	}
 	return n
 }

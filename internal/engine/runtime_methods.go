@@ -51,7 +51,7 @@ func (e *engine) callMethod(ctx context.Context, w *worker, a *config.Action, ar
 	}
 	var b event.Ban
 	if needsBan(method) {
-		b = event.Ban{Jail: w.conf.Name, Start: e.o.Now(), Manual: true, Count: 1, Fields: map[string]string{}}
+		b = event.Ban{Jail: w.conf.Name, Start: e.o.Now(), Manual: true, Count: 1}
 		w.call(func() { b.End = w.jail.End(b.Start) })
 		if err := describe(&b, params["aInfo"]); err != nil {
 			return nil, err
@@ -199,7 +199,7 @@ func describe(b *event.Ban, v any) error {
 	}
 	for key, value := range info {
 		if field, ok := strings.CutPrefix(key, "F-"); ok {
-			b.Fields[strings.ToLower(field)] = fmt.Sprint(value)
+			b.Fields.Set(strings.ToLower(field), fmt.Sprint(value))
 		}
 	}
 	return nil

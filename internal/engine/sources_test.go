@@ -51,7 +51,7 @@ func TestLogEncoding(t *testing.T) {
 	}
 	r.wait("Ban 203.0.113.5")
 	s := r.do(control.Status{Jail: "sshd"}).Status.Jails[0]
-	if len(s.Bans) != 1 || s.Bans[0].Fields["user"] != "Jürgen" {
+	if len(s.Bans) != 1 || s.Bans[0].Fields.Get("user") != "Jürgen" {
 		t.Errorf("bans %+v", s.Bans)
 	}
 }

@@ -62,7 +62,7 @@ func seed(b *testing.B, path string, bans int) {
 		change.Bans = append(change.Bans, event.Ban{
 			ID: id, Kind: event.Address, IP: id, Start: now, End: now.Add(time.Hour), Count: 3, Times: 1,
 			Matches: []string{"host sshd[1000]: Failed password for invalid user admin from " + id + " port 4711 ssh2"},
-			Fields:  map[string]string{"user": "admin"}, Regex: "/etc/fail2ban/filter.d/sshd.conf:48", Source: "/var/log/auth.log",
+			Fields:  event.Fields{{Name: "user", Value: "admin"}}, Regex: "/etc/fail2ban/filter.d/sshd.conf:48", Source: "/var/log/auth.log",
 		})
 	}
 	if err := s.Commit(b.Context(), []store.Change{change}); err != nil {

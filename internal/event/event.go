@@ -66,11 +66,11 @@ type Failure struct {
 	Jail    string
 	ID      string // what is banned
 	Kind    IDKind
-	IP      string            // the address the regex captured; differs from ID where <F-ID> is used
-	Time    time.Time         // never in the future
-	Fields  map[string]string // named groups, lower case
-	Matches []string          // the log lines, whole, with their dates
-	Regex   string            // file:line of the failregex that matched
+	IP      string    // the address the regex captured; differs from ID where <F-ID> is used
+	Time    time.Time // never in the future
+	Fields  Fields    // named groups, lower case
+	Matches []string  // the log lines, whole, with their dates
+	Regex   string    // file:line of the failregex that matched
 	Source  string
 }
 
@@ -104,36 +104,36 @@ const AllPorts = "host"
 
 // Ban is one id kept out by one jail.
 type Ban struct {
-	Jail    string            `json:"jail"`
-	ID      string            `json:"id"`
-	Kind    IDKind            `json:"kind"`
-	IP      string            `json:"ip,omitempty"`
-	Start   time.Time         `json:"start"`
-	End     time.Time         `json:"end,omitzero"`     // zero: for ever
-	Renewed time.Time         `json:"renewed,omitzero"` // start of the newest ban that moved End; zero: none did
-	Count   int               `json:"failures"`         // failures that led to it
-	Matches []string          `json:"matches,omitempty"`
-	Fields  map[string]string `json:"fields,omitempty"`
-	Regex   string            `json:"regex,omitempty"`  // file:line of the failregex of the last failure
-	Source  string            `json:"source,omitempty"` // log of the last failure
-	Reason  string            `json:"reason,omitempty"` // given with `gaol ban --reason`
-	Manual  bool              `json:"manual,omitempty"`
-	Times   int               `json:"times,omitempty"` // how often the id was banned, with this one (bantime.increment)
-	Scope   string            `json:"scope,omitempty"` // what it closes: the jail's ports (empty), or AllPorts
-	Fold    bool              `json:"fold,omitempty"`  // it stands for Count bans of one prefix (aggregate), and is none of its own
+	Jail    string    `json:"jail"`
+	ID      string    `json:"id"`
+	Kind    IDKind    `json:"kind"`
+	IP      string    `json:"ip,omitempty"`
+	Start   time.Time `json:"start"`
+	End     time.Time `json:"end,omitzero"`     // zero: for ever
+	Renewed time.Time `json:"renewed,omitzero"` // start of the newest ban that moved End; zero: none did
+	Count   int       `json:"failures"`         // failures that led to it
+	Matches []string  `json:"matches,omitempty"`
+	Fields  Fields    `json:"fields,omitempty"`
+	Regex   string    `json:"regex,omitempty"`  // file:line of the failregex of the last failure
+	Source  string    `json:"source,omitempty"` // log of the last failure
+	Reason  string    `json:"reason,omitempty"` // given with `gaol ban --reason`
+	Manual  bool      `json:"manual,omitempty"`
+	Times   int       `json:"times,omitempty"` // how often the id was banned, with this one (bantime.increment)
+	Scope   string    `json:"scope,omitempty"` // what it closes: the jail's ports (empty), or AllPorts
+	Fold    bool      `json:"fold,omitempty"`  // it stands for Count bans of one prefix (aggregate), and is none of its own
 }
 
 // Tally is a jail's count for one id that is not banned yet (§4.1 of fail2ban's rules).
 type Tally struct {
-	ID       string            `json:"id"`
-	Kind     IDKind            `json:"kind"`
-	IP       string            `json:"ip,omitempty"`
-	First    time.Time         `json:"first"`
-	Last     time.Time         `json:"last"`
-	Count    int               `json:"count"`
-	Failures int               `json:"failures"`
-	Matches  []string          `json:"matches,omitempty"`
-	Fields   map[string]string `json:"fields,omitempty"`
-	Regex    string            `json:"regex,omitempty"`
-	Source   string            `json:"source,omitempty"`
+	ID       string    `json:"id"`
+	Kind     IDKind    `json:"kind"`
+	IP       string    `json:"ip,omitempty"`
+	First    time.Time `json:"first"`
+	Last     time.Time `json:"last"`
+	Count    int       `json:"count"`
+	Failures int       `json:"failures"`
+	Matches  []string  `json:"matches,omitempty"`
+	Fields   Fields    `json:"fields,omitempty"`
+	Regex    string    `json:"regex,omitempty"`
+	Source   string    `json:"source,omitempty"`
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"gaol/internal/event"
 	"gaol/internal/pattern"
 )
 
@@ -120,15 +121,24 @@ func (d Fields) appendTo(c Fields) Fields {
 	return c
 }
 
-// toMap is the fields as a Failure carries them: those that are set.
-func (d Fields) toMap() map[string]string {
-	m := make(map[string]string, len(d))
-	for _, f := range d {
-		if f.Set {
-			m[f.Name] = f.Value
+// export copies the fields as a Failure carries them: those that are set, by name.
+func (d Fields) export() event.Fields {
+	size, n := 0, 0
+	for i := range d {
+		if d[i].Set {
+			size, n = size+len(d[i].Value), n+1
 		}
 	}
-	return m
+	var b strings.Builder
+	b.Grow(size)
+	all := make(event.Fields, 0, n)
+	for i := range d {
+		if d[i].Set {
+			b.WriteString(d[i].Value)
+			all.Set(d[i].Name, b.String()[b.Len()-len(d[i].Value):])
+		}
+	}
+	return all
 }
 
 // capture appends the named groups of a match. Its set values go over those of the first base

@@ -82,7 +82,7 @@ func (m *Match) Failure(e event.Entry, now time.Time) event.Failure {
 		t = now
 	}
 	return event.Failure{
-		ID: strings.Clone(m.ID), Kind: m.Kind, IP: strings.Clone(m.IP), Time: t, Fields: m.Fields.Clone().toMap(),
+		ID: strings.Clone(m.ID), Kind: m.Kind, IP: strings.Clone(m.IP), Time: t, Fields: m.Fields.export(),
 		Matches: cloneAll(m.Lines), Regex: m.Where, Source: e.Source,
 	}
 }

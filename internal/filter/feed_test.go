@@ -71,8 +71,8 @@ func feed(f *Filter, line string) []filterFailure {
 		return nil
 	}
 	fields := map[string]any{}
-	for k, v := range m.Failure(e, moment()).Fields {
-		fields[k] = v
+	for _, f := range m.Failure(e, moment()).Fields {
+		fields[f.Name] = f.Value
 	}
 	if _, ok := fields["users"]; ok {
 		fields["users"] = sortedSet(fields["users"].(string))

@@ -212,7 +212,7 @@ func TestFailuresOutliveTheirLine(t *testing.T) {
 	if len(failures) != 1 {
 		t.Fatalf("%d failures", len(failures))
 	}
-	if got := failures[0]; got.ID != "first" || got.Fields["user"] != "al" || got.Matches[0] != "user first al" {
+	if got := failures[0]; got.ID != "first" || got.Fields.Get("user") != "al" || got.Matches[0] != "user first al" {
 		t.Errorf("became %+v", got)
 	}
 }
@@ -229,7 +229,7 @@ func TestWindowOutlivesTheLines(t *testing.T) {
 	f.Feed(event.Entry{Line: event.Line{Text: line}, After: line, Time: moment()}, moment())
 	copy(buf, "XXXX")
 	failures, _ := f.Feed(event.Entry{Line: event.Line{Text: "b 192.0.2.1"}, After: "b 192.0.2.1", Time: moment()}, moment())
-	if len(failures) != 1 || failures[0].Matches[0] != "a al" || failures[0].Fields["user"] != "al" {
+	if len(failures) != 1 || failures[0].Matches[0] != "a al" || failures[0].Fields.Get("user") != "al" {
 		t.Errorf("failures %+v, want one of two lines", failures)
 	}
 }

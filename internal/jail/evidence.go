@@ -1,5 +1,7 @@
 package jail
 
+import "gaol/internal/event"
+
 // newest returns the last lines of matches: at most count lines and at most size bytes, whole
 // lines only.
 func newest(matches []string, count, size int) []string {
@@ -20,20 +22,20 @@ func newest(matches []string, count, size int) []string {
 }
 
 // bounded returns fields, or none of them where they hold more than size bytes.
-func bounded(fields map[string]string, size int) map[string]string {
+func bounded(fields event.Fields, size int) event.Fields {
 	if sizeOf(nil, fields) > size {
 		return nil
 	}
 	return fields
 }
 
-func sizeOf(matches []string, fields map[string]string) int {
+func sizeOf(matches []string, fields event.Fields) int {
 	n := 0
 	for _, m := range matches {
 		n += len(m)
 	}
-	for k, v := range fields {
-		n += len(k) + len(v)
+	for _, f := range fields {
+		n += len(f.Name) + len(f.Value)
 	}
 	return n
 }

@@ -142,13 +142,13 @@ func TestBanHoldsItsEvidence(t *testing.T) {
 	for i := range 3 {
 		ds = j.Fail(event.Failure{
 			ID: "192.0.2.1", IP: "192.0.2.1", Time: at(float64(i)),
-			Fields:  map[string]string{"user": fmt.Sprint("u", i)},
+			Fields:  event.Fields{{Name: "user", Value: fmt.Sprint("u", i)}},
 			Matches: []string{fmt.Sprint("line ", i)}, Regex: fmt.Sprint("f:", i), Source: "log",
 		}, at(5))
 	}
 	want := []event.Decision{{Kind: event.Impose, Ban: event.Ban{
 		Jail: "j", ID: "192.0.2.1", IP: "192.0.2.1", Start: at(2), End: at(602), Count: 3,
-		Matches: []string{"line 1", "line 2"}, Fields: map[string]string{"user": "u0"},
+		Matches: []string{"line 1", "line 2"}, Fields: event.Fields{{Name: "user", Value: "u0"}},
 		Regex: "f:2", Source: "log", Times: 1,
 	}}}
 	if diff := cmp.Diff(want, ds); diff != "" {

@@ -145,9 +145,7 @@ func (b *banned) evidence() {
 	if b.Kind == event.Raw {
 		b.IP = fields["ip4"] + fields["ip6"]
 	}
-	if len(fields) > 0 {
-		b.Fields = fields
-	}
+	b.Fields = event.FieldsOf(fields)
 }
 
 // lineOf joins a log line: a text, or the text before its date, the date and what is behind.

@@ -88,7 +88,7 @@ func TestTakeOver(t *testing.T) {
 		t.Errorf("bans in force:\n got %q\nwant %q", bans, want)
 	}
 	first := state.Bans[0]
-	if want := []string{"a line", "before the date behind <b>"}; !slices.Equal(first.Matches, want) || first.Fields["user"] != "root" {
+	if want := []string{"a line", "before the date behind <b>"}; !slices.Equal(first.Matches, want) || first.Fields.Get("user") != "root" {
 		t.Errorf("evidence %q, fields %q", first.Matches, first.Fields)
 	}
 	mark := event.Mark{Source: log, Hash: "c7059bb19433cc3cabaa6236c83d56668a843dd2", Offset: 8} // sha1sum of "one\n"

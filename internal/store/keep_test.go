@@ -98,7 +98,7 @@ func TestBoundsOfAttackersText(t *testing.T) {
 	}
 	s := open(t, filepath.Join(t.TempDir(), "gaol.db"))
 	for _, tt := range tests {
-		commit(t, s, Change{Jail: "sshd", Bans: []event.Ban{{ID: "a", Matches: tt.lines, Fields: map[string]string{"user": long}}}})
+		commit(t, s, Change{Jail: "sshd", Bans: []event.Ban{{ID: "a", Matches: tt.lines, Fields: event.Fields{{Name: "user", Value: long}}}}})
 		got := load(t, s, "sshd").Bans[0]
 		if len(got.Matches) != tt.want || len(strings.Join(got.Matches, "")) > KeptMatches {
 			t.Errorf("%s: %d lines, %d bytes; want %d lines, at most %d bytes",
@@ -108,8 +108,8 @@ func TestBoundsOfAttackersText(t *testing.T) {
 		if kept := got.Matches[len(got.Matches)-1]; !strings.HasPrefix(last, kept) {
 			t.Errorf("%s: the newest line became %.20q", tt.name, kept)
 		}
-		if len(got.Fields["user"]) != KeptField {
-			t.Errorf("%s: field of %d bytes", tt.name, len(got.Fields["user"]))
+		if len(got.Fields.Get("user")) != KeptField {
+			t.Errorf("%s: field of %d bytes", tt.name, len(got.Fields.Get("user")))
 		}
 	}
 }

@@ -86,12 +86,8 @@ func drawTime(t *rapid.T, label string) time.Time {
 	return time.UnixMicro(rapid.Int64Range(-1<<50, 1<<55).Draw(t, label))
 }
 
-func drawFields(t *rapid.T) map[string]string {
-	fields := rapid.MapOfN(rapid.StringN(1, 5, -1), rapid.String(), 0, 3).Draw(t, "fields")
-	if len(fields) == 0 {
-		return nil
-	}
-	return fields
+func drawFields(t *rapid.T) event.Fields {
+	return event.FieldsOf(rapid.MapOfN(rapid.StringN(1, 5, -1), rapid.String(), 0, 3).Draw(t, "fields"))
 }
 
 func drawMatches(t *rapid.T) []string {

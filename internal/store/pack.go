@@ -5,7 +5,10 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
+
+	"gaol/internal/event"
 )
 
 // Bounds of what is kept of attackers' text. The log itself is where the whole of it stands.
@@ -49,13 +52,13 @@ func packLines(lines []string) any {
 	return encode(kept)
 }
 
-func packFields(fields map[string]string) any {
+func packFields(fields event.Fields) any {
 	if len(fields) == 0 {
 		return nil
 	}
-	kept := make(map[string]string, len(fields))
-	for name, value := range fields {
-		kept[name] = value[:min(len(value), KeptField)]
+	kept := slices.Clone(fields)
+	for i := range kept {
+		kept[i].Value = kept[i].Value[:min(len(kept[i].Value), KeptField)]
 	}
 	return encode(kept)
 }

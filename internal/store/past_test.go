@@ -58,7 +58,7 @@ func TestPurgeKeepsThePast(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "gaol.db"))
 	for i, start := range []int64{0, 1000} {
 		commit(t, s, Change{Jail: "j", Time: at(start), Bans: []event.Ban{{ID: "a", Start: at(start), End: at(start + 600),
-			Times: i + 1, Matches: []string{"line"}, Fields: map[string]string{"user": "u"}}}},
+			Times: i + 1, Matches: []string{"line"}, Fields: event.Fields{{Name: "user", Value: "u"}}}}},
 			Change{Jail: "j", Time: at(start + 600), Unbans: []string{"a"}})
 	}
 	for _, c := range []struct {
