@@ -68,6 +68,7 @@ type node struct {
 	set      []item
 	subs     []*node
 	lo, hi   uint64 // width in code points, see measure
+	at       int    // where it begins in the expression, in code points; see Furthest
 }
 
 // maxRepeat is Python's MAXREPEAT: widths saturate there, and it stands for "no limit".

@@ -212,6 +212,7 @@ func (p *parser) node(n *node) *node {
 func (p *parser) sequence(f flag, nested int, first bool) *node {
 	var items []*node
 	for p.next.ok && !p.next.is('|') && !p.next.is(')') {
+		start := p.tell()
 		t := p.get()
 		if f&flagX != 0 && p.skipVerbose(t) {
 			continue
@@ -240,6 +241,9 @@ func (p *parser) sequence(f flag, nested int, first bool) *node {
 			}
 		default:
 			n = &node{op: nLit, r: t.r, flags: f}
+		}
+		if n.at = start; n.op == nRepeat {
+			n.at = n.subs[0].at
 		}
 		items = append(items, p.node(n))
 	}
