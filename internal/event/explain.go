@@ -7,12 +7,12 @@ type Outcome string
 
 // The outcomes of a line.
 const (
-	Counts  Outcome = "counts"  // a failure: the jail counts it
-	Helps   Outcome = "helps"   // a failregex matched, but it is no failure by itself: <F-NOFAIL>, <F-MLFGAINED>
-	Waits   Outcome = "waits"   // a failure of a connection whose address no line has told yet
-	Ignored Outcome = "ignored" // an ignoreregex matched
-	Missed  Outcome = "missed"  // no failregex matched
-	Spared  Outcome = "spared"  // a failure of somebody who is not to be banned
+	LineCounts  Outcome = "counts"  // a failure: the jail counts it
+	LineHelps   Outcome = "helps"   // a failregex matched, but it is no failure by itself: <F-NOFAIL>, <F-MLFGAINED>
+	LineWaits   Outcome = "waits"   // a failure of a connection whose address no line has told yet
+	LineIgnored Outcome = "ignored" // an ignoreregex matched
+	LineMissed  Outcome = "missed"  // no failregex matched
+	LineSpared  Outcome = "spared"  // a failure of somebody who is not to be banned
 )
 
 // Explanation is the way of one line through a filter, and what follows from it: the answer to
@@ -29,7 +29,7 @@ type Explanation struct {
 	Prefix  *RuleStep `json:"prefregex,omitempty"`
 	Content string    `json:"content,omitempty"` // what the failregexes are tried on, where prefregex cuts something off
 
-	Rule   *RuleStep `json:"rule,omitempty"`   // the failregex that matched first; with Ignored also which one would have
+	Rule   *RuleStep `json:"rule,omitempty"`   // the failregex that matched first; with LineIgnored also which one would have
 	Ignore *RuleStep `json:"ignore,omitempty"` // the ignoreregex that matched
 	// Nearest is, of a line that nothing matched, the expression that came furthest: prefregex
 	// where that did not match.

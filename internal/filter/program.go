@@ -104,12 +104,17 @@ func Compile(s Spec) (*Program, error) {
 	return p, nil
 }
 
-func compileRule(r Rule, usedns string, o pattern.Options) (*rule, error) {
+// tagOptions says what <HOST> means under a value of usedns.
+func tagOptions(usedns string) pattern.TagOptions {
 	if usedns != "yes" && usedns != "warn" && usedns != "raw" {
 		usedns = "no"
 	}
+	return pattern.TagOptions{UseDNS: usedns}
+}
+
+func compileRule(r Rule, usedns string, o pattern.Options) (*rule, error) {
 	c := &rule{where: r.Where, content: -1}
-	c.expr = pattern.Expand(r.Expr, pattern.TagOptions{UseDNS: usedns})
+	c.expr = pattern.Expand(r.Expr, tagOptions(usedns))
 	re, err := pattern.Compile(c.expr, o)
 	if err != nil {
 		return nil, err
