@@ -5,7 +5,7 @@ LDFLAGS  = -s -w -X gaol/internal/cli.version=$(VERSION)
 SUDO     = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export CGO_ENABLED = 0
 
-.PHONY: help run build test check bench bench-full fuzz demo cross clean
+.PHONY: help run build test check bench bench-full fuzz demo cross packages image clean
 
 help:     ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
@@ -42,5 +42,11 @@ demo: build ## the jump host story in a terminal, in namespaces it makes and rem
 cross:    ## build for every architecture we ship
 	@scripts/cross
 
+packages: ## deb and rpm of every architecture we ship, in dist/
+	@packaging/build
+
+image:    ## the container image gaol:latest, in the engine that `docker` talks to
+	@packaging/image
+
 clean:    ## remove what make built
-	rm -rf bin
+	rm -rf bin dist

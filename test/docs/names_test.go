@@ -70,7 +70,7 @@ func TestChangelog(t *testing.T) {
 	for room := range enforced(t) {
 		rooms = append(rooms, room)
 	}
-	rooms = append(rooms, "demo", "docs", "init", "bench", "e2e", "house")
+	rooms = append(rooms, "demo", "docs", "init", "bench", "e2e", "house", "packaging")
 	for _, e := range entries {
 		room, _, _ := strings.Cut(e.Name(), "-")
 		text := strings.TrimSpace(read(t, "changelog/unreleased/"+e.Name()))
