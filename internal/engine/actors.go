@@ -23,6 +23,7 @@ type actors struct {
 	queues *action.Queues
 	log    *slog.Logger
 	now    func() time.Time
+	bus    *bus
 	all    []*actor
 }
 
@@ -37,7 +38,7 @@ type actor struct {
 // newActors prepares the commands of a plan. Actors of the version before whose properties
 // are the same go on: they know what they have put in place. The rest of them is returned.
 func newActors(p *plan, d *deps, o action.Options, before *actors) (now *actors, gone []*actor, err error) {
-	now = &actors{jail: p.conf.Name, queues: d.queues, log: d.log, now: d.now}
+	now = &actors{jail: p.conf.Name, queues: d.queues, log: d.log, now: d.now, bus: d.bus}
 	o.Report = now.report
 	var old []*actor
 	if before != nil {
@@ -163,6 +164,7 @@ func (as *actors) add(a *actor, notify bool, what string, run func(context.Conte
 		err := run(ctx)
 		a.fared(err, as.now)
 		if err != nil {
+			as.bus.publish(event.Happening{What: event.ActionFails, Jail: as.jail, Reason: fmt.Sprintf("%s: %s: %v", a.Name(), clip(what, 100), err)})
 			as.log.Error(fmt.Sprintf("[%s] action %s failed: %s", as.jail, a.Name(), clip(what, 100)), "logger", "actions", "error", err)
 		}
 	})

@@ -71,6 +71,7 @@ func (e *engine) allow(c control.Allow) (control.Reply, error) {
 	if _, err := e.readAllowed(); err != nil {
 		return control.Reply{}, err
 	}
+	e.deps.bus.allowance(event.Allowed, a)
 	e.log.Info("nobody bans "+id+" now: "+allowedWhy(a), "logger", "server")
 	reply := control.Reply{Allowed: []event.Allowance{a}}
 	for _, w := range e.running() {
@@ -107,6 +108,7 @@ func (e *engine) disallow(c control.Disallow) (control.Reply, error) {
 		return control.Reply{}, err
 	}
 	_, err = e.readAllowed()
+	e.deps.bus.allowance(event.Disallowed, before[i])
 	return control.Reply{Allowed: before[i : i+1]}, err
 }
 

@@ -69,6 +69,7 @@ type deps struct {
 	queues     *action.Queues
 	journal    action.Journal
 	dryRun     bool
+	bus        *bus
 
 	counters  *hitCounters // of the native rules
 	inquiring sync.Mutex   // held by the one inquiry that may run
@@ -216,6 +217,8 @@ func (e *engine) openStore(undo *cleanups) error {
 	go func() { defer close(done); c.run() }()
 	undo.add("write down state", func() error { close(c.queue); <-done; return nil })
 	e.deps = &deps{now: e.o.Now, log: e.log, resolver: host.NewResolver(), commit: c.commit, past: s.Past, maxMatches: e.maxMatches, dryRun: e.o.DryRun, allows: &allows{}}
+	e.deps.bus = newBus(e.o.Now)
+	undo.add("end the bus", e.deps.bus.close)
 	if _, err := e.readAllowed(); err != nil {
 		return err
 	}
@@ -309,7 +312,10 @@ func (e *engine) listen(undo *cleanups) error {
 	if err != nil {
 		return err
 	}
-	undo.add("close control socket", srv.Close)
+	undo.add("close control socket", func() error {
+		e.deps.bus.publish(event.Happening{What: event.Stopping}) // ends what streams from the socket
+		return srv.Close()
+	})
 	return nil
 }
 

@@ -100,6 +100,7 @@ func (e *engine) breakJail(j config.Jail, err error) (problems []config.Problem)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.broken[j.Name] = err.Error()
+	e.deps.bus.publish(event.Happening{What: event.JailBroken, Jail: j.Name, Reason: err.Error(), Hint: "gaol check"})
 	what := "jail does not run"
 	if e.workers[j.Name] != nil {
 		what = "jail keeps its running version"
@@ -166,6 +167,7 @@ func (e *engine) launch(w *worker, before *worker, kernel map[string][]firewall.
 
 // announce says what the jail watches and what it does not find.
 func (w *worker) announce() {
+	w.deps.bus.publish(event.Happening{What: event.JailStarted, Jail: w.conf.Name})
 	for _, m := range w.missing {
 		w.log.Warn(fmt.Sprintf("[%s] %s does not exist (yet); it is read as soon as it does", w.conf.Name, m), "logger", "jail")
 	}
@@ -336,6 +338,7 @@ func (e *engine) stopJails() error {
 			w.written()
 		}
 		w.queue.stop()
+		e.deps.bus.publish(event.Happening{What: event.JailStopped, Jail: w.conf.Name, Reason: "gaol ends"})
 	}
 	if e.unbanAll.Load() || e.dropTable.Load() {
 		return e.fw.Drop()

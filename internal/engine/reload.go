@@ -10,6 +10,7 @@ import (
 
 	"gaol/internal/config"
 	"gaol/internal/control"
+	"gaol/internal/event"
 	"gaol/internal/firewall"
 )
 
@@ -52,6 +53,7 @@ func (e *engine) reload(c control.Reload) ([]config.Problem, error) {
 	e.conf, e.problems = conf, problems
 	e.mu.Unlock()
 	e.log.Info(fmt.Sprintf("configuration read again; jails that run: %d", len(e.running())), "logger", "server")
+	e.deps.bus.publish(event.Happening{What: event.Reloaded, Jail: c.Jail})
 	own := slices.DeleteFunc(slices.Clone(problems), func(p config.Problem) bool { return p.Jail != "" && !concerns(c, p.Jail) })
 	return problems, faulty(own)
 }
@@ -91,6 +93,7 @@ func (e *engine) remove(w *worker) error {
 		why = "its container is gone, or its label"
 	}
 	e.log.Info(fmt.Sprintf("[%s] jail stopped: %s", name, why), "logger", "jail")
+	e.deps.bus.publish(event.Happening{What: event.JailStopped, Jail: name, Reason: why})
 	return errors.Join(e.fw.Apply([]firewall.Change{{Jail: name, Forget: true}}), e.leftRaised(w.plan, nil))
 }
 

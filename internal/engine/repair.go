@@ -318,6 +318,7 @@ func (r *repairs) fail(what string, err error) {
 	r.problem = fmt.Sprintf("%s: %v", what, err)
 	r.mu.Unlock()
 	if r.failing.due(time.Now()) {
+		r.e.deps.bus.publish(event.Happening{What: event.FirewallFails, Reason: fmt.Sprintf("%s: %v", what, err)})
 		r.log(slog.LevelError, what+"; trying again every second", "error", err)
 	}
 }
@@ -326,6 +327,7 @@ func (r *repairs) fail(what string, err error) {
 func (r *repairs) mended(lacked string, refused []string, cause string, after time.Duration) {
 	r.mu.Lock()
 	r.count++
+	r.e.deps.bus.publish(event.Happening{What: event.Repaired, Reason: "the kernel had lost " + lacked + ": " + cause})
 	r.last, r.what = r.e.o.Now(), cause
 	r.mu.Unlock()
 	outcome := "; put back"
@@ -341,6 +343,7 @@ func (r *repairs) recovered(clean bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.problem = ""; r.failing.stop() {
+		r.e.deps.bus.publish(event.Happening{What: event.FirewallMended})
 		r.log(Notice, "all rules and bans are in force again")
 	}
 	if !clean || !r.pace.calm(time.Now()) {

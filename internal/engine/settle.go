@@ -243,6 +243,7 @@ func (w *worker) repair() int {
 
 // tell logs a decision in fail2ban's words; recidive and external parsers read them.
 func (w *worker) tell(d event.Decision) {
+	w.deps.bus.happened(w.conf.Name, d, w.deps.dryRun)
 	verb := ""
 	switch {
 	case d.Kind == event.Impose && w.deps.dryRun:

@@ -134,11 +134,13 @@ func (w *worker) pump(ctx context.Context, s source.Source) {
 func (w *worker) take(ctx context.Context, b event.Batch) {
 	if b.Err != nil {
 		w.problem = b.Err.Error()
+		w.deps.bus.publish(event.Happening{What: event.SourceFails, Jail: w.conf.Name, Reason: b.Err.Error()})
 		w.log.Error(fmt.Sprintf("[%s] %v", w.conf.Name, b.Err), "logger", "filter")
 		return // such a batch has no lines and no mark
 	}
 	if b.Mark.Source == "" && len(b.Lines) == 0 && !b.End { // a source's trouble is over
 		w.problem = ""
+		w.deps.bus.publish(event.Happening{What: event.SourceMended, Jail: w.conf.Name})
 		return
 	}
 	now := w.deps.now()
