@@ -58,6 +58,7 @@ type deps struct {
 	resolver *host.Resolver
 	floor    *floor
 	allows   *allows
+	shelf    shelf
 	commit   func(store.Change) <-chan error
 	past     func(ctx context.Context, jail, id string) (times int, last time.Time, err error)
 	// maxMatches is dbmaxmatches: how many log lines the store keeps of a ban.

@@ -82,7 +82,7 @@ func (e *engine) planAll(jails []config.Jail) (plans []*plan, problems []config.
 			e.breakJail(j, errors.New("its configuration has errors; gaol check lists them"))
 			continue
 		}
-		p, err := makePlan(j, e.deps.resolver, e.o.Now().Year())
+		p, err := e.deps.shelf.makePlan(j, e.deps.resolver, e.o.Now().Year())
 		if err != nil {
 			problems = append(problems, e.breakJail(j, err)...)
 			continue

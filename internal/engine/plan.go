@@ -30,16 +30,21 @@ type plan struct {
 
 // makePlan compiles a jail. The error names file and line of what is wrong.
 func makePlan(j config.Jail, resolver *host.Resolver, year int) (*plan, error) {
+	return (*shelf)(nil).makePlan(j, resolver, year)
+}
+
+// makePlan is makePlan with what other jails have compiled.
+func (s *shelf) makePlan(j config.Jail, resolver *host.Resolver, year int) (*plan, error) {
 	p := &plan{conf: j}
 	var err error
-	if p.program, err = filter.Compile(specOf(j)); err != nil {
+	if p.program, err = s.program(specOf(j)); err != nil {
 		return nil, err
 	}
 	zone, err := date.ParseZone(j.LogTimezone)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", j.Where("logtimezone"), err)
 	}
-	if p.dates, err = date.Parse(j.Filter.DatePattern, date.Options{Zone: zone, Year: year}); err != nil {
+	if p.dates, err = s.templates(j.Filter.DatePattern, j.LogTimezone, date.Options{Zone: zone, Year: year}); err != nil {
 		return nil, fmt.Errorf("%s: %w", j.Filter.DatePatternPos, err)
 	}
 	var bad []error

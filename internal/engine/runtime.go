@@ -108,7 +108,7 @@ func (e *engine) changed(w *worker, ch *change, args []string) (*plan, error) {
 	if err := ch.apply(&conf, args); err != nil {
 		return nil, err
 	}
-	p, err := makePlan(conf, e.deps.resolver, e.o.Now().Year())
+	p, err := e.deps.shelf.makePlan(conf, e.deps.resolver, e.o.Now().Year())
 	if err != nil {
 		return nil, regexError(err, conf.UseDNS)
 	}

@@ -185,7 +185,7 @@ func (e *engine) addJail(c control.ControlJail) error {
 	if name, _, _ := strings.Cut(strings.ToLower(backend), "["); name != "auto" && !slices.Contains(known, name) {
 		return invalid("ValueError", "Unknown backend "+backend+". Must be among ['pyinotify', 'gamin', 'polling', 'systemd'] or 'auto'")
 	}
-	p, err := makePlan(config.Jail{Name: c.Jail, Enabled: true, Pos: config.Pos{File: "fail2ban-client"}, Backend: backend,
+	p, err := e.deps.shelf.makePlan(config.Jail{Name: c.Jail, Enabled: true, Pos: config.Pos{File: "fail2ban-client"}, Backend: backend,
 		LogEncoding: "auto", MaxRetry: 3, MaxMatches: 5, FindTime: 10 * time.Minute, BanTime: 10 * time.Minute,
 		IgnoreSelf: true, UseDNS: "warn", Filter: config.FilterSpec{UseDNS: "warn"}, Options: map[string]config.Value{},
 	}, e.deps.resolver, e.o.Now().Year())
