@@ -68,7 +68,9 @@ type Detector struct {
 	start, end    int  // of its match, in characters
 	before, after rune // the characters around it; -1: the line's ends
 
+	civil    civil // of the line's timestamp, if a scanner read it
 	calendar calendar
+	day      day
 }
 
 // NewDetector starts one without memory.
@@ -94,12 +96,12 @@ func (d *Detector) Hits() []Hit {
 // and days, and its location is the machine's zone.
 func (d *Detector) Find(text string, now time.Time) (s Stamp, matched bool) {
 	if d.last >= 0 {
-		// The line start formats in steady state: no search, nothing else to try.
-		if t := &d.list[d.last]; t.anchored && t.scan != nil {
-			d.fields = unset()
-			if start, end, ok := t.scan(text, &d.fields); ok {
-				d.use(found{at: d.last}, text, now)
-				return d.stamp(d.list[d.last].template, start, end, now), true
+		// Steady state: the template of the last line, where it stood then.
+		if e := &d.list[d.last]; e.scan != nil {
+			if d.scanned(e, text, now, &s) {
+				e.hits++
+				e.lastUsed = now
+				return s, true
 			}
 		}
 	}
@@ -118,6 +120,48 @@ func (d *Detector) Find(text string, now time.Time) (s Stamp, matched bool) {
 	start, end := int(d.spans[2*t.cut]), int(d.spans[2*t.cut+1])
 	d.use(m, text, now)
 	return d.stamp(t, start, end, now), true
+}
+
+// scanned reads the timestamp with the scanner of the template that was used last, if it is where
+// 0044 takes that template without another look.
+func (d *Detector) scanned(e *entry, text string, now time.Time, s *Stamp) bool {
+	from, to := 0, len(text)
+	if e.anchored {
+		if from = e.scan.begin(text); from < 0 {
+			return false
+		}
+	} else if from, to = d.start, d.end; !d.samePlace(text) {
+		return false
+	}
+	c := &d.civil
+	size, ok := e.scan.read(text[from:to], &d.day, c)
+	if !ok || !e.anchored && size != to-from {
+		return false
+	}
+	d.calendar.set(now, d.zone)
+	s.Start, s.End, s.Zoned, s.Template = from, from+size, c.zoned || d.zone != nil, e.name
+	if s.Time, s.OK = c.time(&d.day, &d.calendar); !s.OK {
+		f := c.fields()
+		s.Time, s.OK = f.time(&d.calendar)
+	}
+	return true
+}
+
+// samePlace is place for lines that are ASCII up to there, where a character is a byte, and
+// where the timestamp stands behind no word.
+func (d *Detector) samePlace(text string) bool {
+	if len(text) < d.end || d.start > 0 && (charAt(text, d.start-1) != nonWord || rune(text[d.start-1]) != d.before) {
+		return false
+	}
+	if len(text) > d.end && rune(text[d.end]) != d.after || len(text) == d.end && d.after >= 0 {
+		return false
+	}
+	for i := range d.end {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 func (d *Detector) stamp(t *template, start, end int, now time.Time) Stamp {
@@ -145,8 +189,8 @@ func (d *Detector) search(at int, text string, from, to int) (found, bool) {
 // match chooses the template (0044, steps 1 and 2): the one that was used last, where it stands as
 // in the last line, or the first of the list that fits well enough, or the leftmost.
 func (d *Detector) match(text string) (best found, ok bool) {
-	skip := -1
-	if d.last >= 0 {
+	skip, begin := -1, shapes(text, 2)
+	if d.last >= 0 && !(d.list[d.last].anchored && d.list[d.last].lacks(begin, begin, false)) {
 		from, to, alike := d.place(text)
 		if !alike {
 			from, to, skip = 0, len(text), d.last
@@ -156,7 +200,7 @@ func (d *Detector) match(text string) (best found, ok bool) {
 			return best, true
 		}
 	}
-	begin, within := shapes(text, 2), everyShape
+	within := everyShape
 	if end := len(text); begin != everyShape {
 		if ok && best.start > 0 {
 			// What starts farther right is not taken, but for the last of the list.

@@ -1,102 +1,175 @@
 package date
 
-// A scanner reads the timestamp of a template that can match at the line's start only, in the way it is
-// nearly always written. start and end bound the text to cut. It must be right whenever it says
-// ok; everything unusual it leaves to the template's expression (a test holds both against each
-// other).
-type scanner func(text string, f *fields) (start, end int, ok bool)
+import "strings"
 
-// scannerFor returns the scanner of a default template behind {^LN-BEG} or a bracket; nil where
-// there is none. year bounds %ExY.
-func scannerFor(pattern string, year int) scanner {
+// civil is a timestamp as a scanner reads it.
+type civil struct {
+	year, month, day int // year -1: not named
+	clock            int // seconds since midnight
+	zone             int // seconds east of UTC
+	zoned            bool
+}
+
+// fields is the same as a template's expression has it.
+func (c *civil) fields() fields {
+	f := unset()
+	f.year, f.month, f.day = c.year, c.month, c.day
+	f.hour, f.minute, f.second = c.clock/3600, c.clock/60%60, c.clock%60
+	f.zone, f.zoned = c.zone, c.zoned
+	return f
+}
+
+// A scanner reads the timestamp of one template in the way it is nearly always written: a date, a
+// clock, and what stands behind. It must be right whenever it says ok; everything unusual it
+// leaves to the template's expression (tests hold both against each other). Date and clock are
+// apart because lines of one log are of the same day mostly, see day.
+type scanner struct {
+	begin func(text string) int                         // where the timestamp can only begin, or -1; nil: anywhere
+	date  func(t string, c *civil) (clock int, ok bool) // looks at nothing behind where the clock begins
+	rest  func(t string, at int, c *civil) (end int, ok bool)
+}
+
+// scannerFor returns the scanner of a default template, as it is or behind {^LN-BEG} or a
+// bracket, and of the ISO template that many filters have; nil where there is none. year bounds %ExY.
+func scannerFor(pattern string, year int) *scanner {
 	y, all := years{last: byte('0' + (year+3)/10%10)}, defaults()
+	var begin func(string) int
 	if foldPrefix(pattern, "{^LN-BEG}") {
-		switch pattern[len("{^LN-BEG}"):] {
-		case all[0]:
-			return y.iso
-		case all[1]:
-			return y.syslog
-		}
+		pattern, begin = pattern[len("{^LN-BEG}"):], lead
+	} else if inner, ok := strings.CutPrefix(pattern, `^[^\[]*\[(`); ok && strings.HasSuffix(inner, ")") {
+		pattern, begin = inner[:len(inner)-1], behindBracket
 	}
-	if pattern == `^[^\[]*\[(`+all[4]+`)` {
-		return bracketed(y.clf)
+	switch pattern {
+	case all[0]:
+		return &scanner{begin, y.iso, isoRest}
+	case strings.Replace(all[0], "(?:T|  ?)", "[T ]", 1):
+		return &scanner{begin, y.isoOne, isoRest}
+	case all[1]:
+		return &scanner{begin, syslog, y.syslogRest}
+	case all[4]:
+		return &scanner{begin, y.clf, clfRest}
 	}
 	return nil
+}
+
+// behindBracket is where the timestamp begins behind `^[^\[]*\[`, as the filters of web servers
+// have it: only the line's first bracket can be the one in front of it.
+func behindBracket(text string) int {
+	if at := strings.IndexByte(text, '['); at >= 0 {
+		return at + 1
+	}
+	return -1
+}
+
+// read reads the timestamp at the start of t. day holds the date of the line before, or nothing.
+func (s *scanner) read(t string, known *day, c *civil) (end int, ok bool) {
+	at, ok := known.read(s, t, c)
+	if !ok {
+		*c = civil{}
+		if at, ok = s.date(t, c); !ok {
+			return 0, false
+		}
+		known.remember(s, t[:at], c)
+	}
+	if c.clock, ok = clock(t, at); !ok {
+		return 0, false
+	}
+	return s.rest(t, at+len("21:59:59"), c)
 }
 
 // years are those that %ExY takes: 2000 to the end of a decade.
 type years struct{ last byte }
 
-// iso reads `2005-01-23T21:59:59.981+01:00` and what is like it.
-func (y years) iso(text string, f *fields) (start, end int, ok bool) {
-	p := lead(text)
-	if p < 0 || len(text) < p+19 {
-		return 0, 0, false
-	}
-	t := text[p:]
-	if !y.read(t, f) || t[4] != t[7] || t[4] != '-' && t[4] != '/' && t[4] != '.' {
-		return 0, 0, false
-	}
-	f.month, f.day = two(t[5], t[6]), two(t[8], t[9])
-	if f.month < 1 || f.month > 12 || f.day < 1 || f.day > 31 {
-		return 0, 0, false
-	}
-	at := 11
-	if t[10] == ' ' && t[11] == ' ' {
+// iso reads the date of `2005-01-23T21:59:59.981+01:00` and of what is like it.
+func (y years) iso(t string, c *civil) (at int, ok bool) {
+	if at, ok = y.isoOne(t, c); ok && t[10] == ' ' && t[11] == ' ' {
 		at = 12
-	} else if t[10] != 'T' && t[10] != ' ' {
-		return 0, 0, false
 	}
-	if at, ok = clock(t, at, f); !ok {
-		return 0, 0, false
-	}
-	if at, ok = fraction(t, at, ','); !ok {
-		return 0, 0, false
-	}
-	at, ok = zone(t, at, f)
-	return p, p + at, ok
+	return at, ok
 }
 
-// syslog reads `Jul 25 11:14:14`, with a weekday before it, a fraction and a year behind it.
-func (y years) syslog(text string, f *fields) (start, end int, ok bool) {
-	p := lead(text)
-	if p < 0 || len(text) < p+14 {
-		return 0, 0, false
+// isoOne is iso with no more than one space.
+func (y years) isoOne(t string, c *civil) (at int, ok bool) {
+	if len(t) < 19 || !y.read(t, c) || t[4] != t[7] || t[4] != '-' && t[4] != '/' && t[4] != '.' || t[10] != 'T' && t[10] != ' ' {
+		return 0, false
 	}
-	t, at := text[p:], 0
+	c.month, c.day = two(t[5], t[6]), two(t[8], t[9])
+	return 11, c.month >= 1 && c.month <= 12 && c.day >= 1 && c.day <= 31
+}
+
+func isoRest(t string, at int, c *civil) (end int, ok bool) {
+	if at, ok = fraction(t, at, ','); !ok {
+		return 0, false
+	}
+	return zone(t, at, c)
+}
+
+// syslog reads the date of `Jul 25 11:14:14`, with a weekday before it.
+func syslog(t string, c *civil) (at int, ok bool) {
+	if len(t) < 14 {
+		return 0, false
+	}
 	if weekday(t) {
 		at = 4
 	}
-	if f.month = month(t[at:]); f.month == 0 || t[at+3] != ' ' {
-		return 0, 0, false
+	if c.month = month(t[at:]); c.month == 0 || t[at+3] != ' ' {
+		return 0, false
 	}
-	if at, ok = day(t, at+4, f); !ok || at >= len(t) || t[at] != ' ' {
-		return 0, 0, false
+	if at, ok = dayOfMonth(t, at+4, c); !ok || at >= len(t) || t[at] != ' ' {
+		return 0, false
 	}
-	if at, ok = clock(t, at+1, f); !ok {
-		return 0, 0, false
-	}
+	c.year = -1
+	return at + 1, true
+}
+
+// syslogRest reads a fraction and a year.
+func (y years) syslogRest(t string, at int, c *civil) (end int, ok bool) {
 	if at, ok = fraction(t, at, '.'); !ok {
-		return 0, 0, false
+		return 0, false
 	}
-	if len(t) >= at+5 && t[at] == ' ' && y.read(t[at+1:], f) {
-		switch after := charAt(t, at+5); after {
+	if len(t) >= at+5 && t[at] == ' ' && t[at+1] == '2' && y.read(t[at+1:], c) {
+		switch charAt(t, at+5) {
 		case nonWord:
-			return p, p + at + 5, true
+			return at + 5, true
 		case foreign:
-			return 0, 0, false
+			return 0, false
 		}
-		f.year = -1
+		c.year = -1
 	}
-	return p, p + at, charAt(t, at) == nonWord
+	return at, charAt(t, at) == nonWord
+}
+
+// clf reads the date of `24/Nov/2026:11:17:59 +0000`, as the Common Log Format has it, and of
+// what is like it.
+func (y years) clf(t string, c *civil) (at int, ok bool) {
+	if len(t) < 20 || t[2] != '/' && t[2] != '-' || t[6] != t[2] || t[11] != ':' && t[11] != ' ' || !y.read(t[7:], c) {
+		return 0, false
+	}
+	c.day, c.month = two(t[0], t[1]), month(t[3:])
+	return 12, c.day >= 1 && c.day <= 31 && c.month != 0
+}
+
+func clfRest(t string, at int, c *civil) (end int, ok bool) {
+	if at, ok = fraction(t, at, '.'); !ok {
+		return 0, false
+	}
+	if at+1 < len(t) && t[at] == ' ' {
+		switch b := t[at+1]; {
+		case b == '+' || b == '-':
+			return offsetAt(t, at, at+1, c)
+		case b >= 0x80 || isLetter(b): // Z, UTC, GMT, in any case
+			return 0, false
+		}
+	}
+	return at, charAt(t, at) == nonWord
 }
 
 // read takes the year at the start of t.
-func (y years) read(t string, f *fields) bool {
+func (y years) read(t string, c *civil) bool {
 	if t[0] != '2' || t[1] != '0' || t[2] < '0' || t[2] > y.last || t[3] < '0' || t[3] > '9' {
 		return false
 	}
-	f.year = 2000 + two(t[2], t[3])
+	c.year = 2000 + two(t[2], t[3])
 	return true
 }
 
@@ -112,19 +185,22 @@ func lead(text string) int {
 
 // two is the number of two digits; above 99 where they are none.
 func two(a, b byte) int {
-	if a < '0' || a > '9' || b < '0' || b > '9' {
+	if a -= '0'; a > 9 {
 		return 1000
 	}
-	return int(a-'0')*10 + int(b-'0')
+	if b -= '0'; b > 9 {
+		return 1000
+	}
+	return int(a)*10 + int(b)
 }
 
-// clock reads `21:59:59` and returns where it ends.
-func clock(t string, at int, f *fields) (end int, ok bool) {
+// clock reads `21:59:59` as seconds since midnight.
+func clock(t string, at int) (seconds int, ok bool) {
 	if len(t) < at+8 || t[at+2] != ':' || t[at+5] != ':' {
 		return 0, false
 	}
-	f.hour, f.minute, f.second = two(t[at], t[at+1]), two(t[at+3], t[at+4]), two(t[at+6], t[at+7])
-	return at + 8, f.hour < 24 && f.minute < 60 && f.second < 60
+	hour, minute, second := two(t[at], t[at+1]), two(t[at+3], t[at+4]), two(t[at+6], t[at+7])
+	return hour*3600 + minute*60 + second, hour < 24 && minute < 60 && second < 60
 }
 
 // fraction skips `.981`, or `,981` where also is a comma: one to six digits.
@@ -145,23 +221,26 @@ func fraction(t string, at int, also byte) (end int, ok bool) {
 	return at + n, true
 }
 
-// day reads the day of the month, as `5`, ` 5` or `05`.
-func day(t string, at int, f *fields) (end int, ok bool) {
+// dayOfMonth reads it, as `5`, ` 5` or `05`.
+func dayOfMonth(t string, at int, c *civil) (end int, ok bool) {
 	a, b := t[at], t[at+1]
 	switch {
 	case a == ' ':
-		f.day = two('0', b)
-		return at + 2, f.day >= 1 && f.day <= 9
+		c.day = two('0', b)
+		return at + 2, c.day >= 1 && c.day <= 9
 	case b == ' ':
-		f.day = two('0', a)
-		return at + 1, f.day >= 1 && f.day <= 9
+		c.day = two('0', a)
+		return at + 1, c.day >= 1 && c.day <= 9
 	}
-	f.day = two(a, b)
-	return at + 2, f.day >= 1 && f.day <= 31
+	c.day = two(a, b)
+	return at + 2, c.day >= 1 && c.day <= 31
 }
 
 // zone reads an offset, `Z`, `UTC` or `GMT`, white space before it, if there is one at all.
-func zone(t string, at int, f *fields) (end int, ok bool) {
+func zone(t string, at int, c *civil) (end int, ok bool) {
+	if at < len(t) && (t[at] == '+' || t[at] == '-') {
+		return offsetAt(t, at, at, c)
+	}
 	p := at
 	for p < len(t) && (t[p] == ' ' || t[p] >= '\t' && t[p] <= '\r' || t[p] >= 0x1c && t[p] <= 0x1f) {
 		p++
@@ -172,7 +251,7 @@ func zone(t string, at int, f *fields) (end int, ok bool) {
 	}
 	switch n := 3; t[p] {
 	case '+', '-':
-		return offsetAt(t, at, p, f)
+		return offsetAt(t, at, p, c)
 	case 'Z', 'U', 'G':
 		if t[p] == 'Z' {
 			n = 1
@@ -181,7 +260,7 @@ func zone(t string, at int, f *fields) (end int, ok bool) {
 		}
 		switch charAt(t, p+n) {
 		case nonWord:
-			f.zoned = true
+			c.zoned = true
 			return p + n, true
 		case foreign:
 			return 0, false
@@ -191,7 +270,7 @@ func zone(t string, at int, f *fields) (end int, ok bool) {
 }
 
 // offsetAt reads the offset at p, which has a sign there; at is where the time ends without it.
-func offsetAt(t string, at, p int, f *fields) (end int, ok bool) {
+func offsetAt(t string, at, p int, c *civil) (end int, ok bool) {
 	if len(t) < p+2 || t[p+1] != '0' && t[p+1] != '1' {
 		return at, true
 	}
@@ -202,9 +281,12 @@ func offsetAt(t string, at, p int, f *fields) (end int, ok bool) {
 	if len(t) < end || charAt(t, end) != nonWord {
 		return 0, false
 	}
-	minutes, ok := offsetMinutes(t[p:end])
-	f.zone, f.zoned = minutes*60, true
-	return end, ok
+	hours, minutes := two(t[p+1], t[p+2]), two(t[end-2], t[end-1])
+	c.zone, c.zoned = hours*3600+minutes*60, true
+	if t[p] == '-' {
+		c.zone = -c.zone
+	}
+	return end, hours < 100 && minutes < 100
 }
 
 // A character as the assertions of a template see it.

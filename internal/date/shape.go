@@ -7,20 +7,23 @@ type shape uint8
 
 const (
 	century shape = 1 << iota // `20`, two digits, and one of -/.
-	parted                    // a digit and - or /
-	named                     // a letter
-	signed                    // + or - and a digit
+	numbers                   // a digit, - or /, and a digit
+	dated                     // a digit, - or /, and a letter
+	named                     // the name of a month and - or a space, so many characters farther right as beforeMonth
 	six                       // six digits
 	hour                      // a digit and :
 	marked                    // < or @
 )
+
+// beforeMonth is how far behind its start a template may have the month: behind a zone and a day.
+const beforeMonth = len("+01:00 Sun ")
 
 const everyShape = ^shape(0)
 
 // shapeOf is what a pattern of the default list needs, {^LN-BEG} in front of it or not; 0 where
 // that is not known.
 func shapeOf(pattern string) shape {
-	needs := [...]shape{century, named, named, parted, parted, parted, parted, six, hour, marked, six, named, named, six, named, named | signed}
+	needs := [...]shape{century, named, named, numbers, dated, numbers, numbers, six, hour, marked, six, named, named, six, named, named}
 	for i, d := range defaults()[:len(needs)] {
 		if pattern == d || pattern == "{^LN-BEG}"+d {
 			return needs[i]
@@ -34,7 +37,7 @@ func shapeOf(pattern string) shape {
 func shapes(text string, last int) shape {
 	var found shape
 	digits := 0 // in front of the byte
-	for i := range min(len(text), last+9) {
+	for i := range min(len(text), last+beforeMonth+len("Nov ")) {
 		c := text[i]
 		if c >= '0' && c <= '9' {
 			if digits++; digits >= 6 && i-5 <= last {
@@ -45,12 +48,12 @@ func shapes(text string, last int) shape {
 		switch {
 		case c >= 0x80:
 			return everyShape
-		case i <= last && isLetter(c):
-			found |= named
+		case isLetter(c):
+			if i <= last+beforeMonth && i+3 < len(text) && (text[i+3] == ' ' || text[i+3] == '-') && month(text[i:]) != 0 {
+				found |= named
+			}
 		case i <= last && (c == '<' || c == '@'):
 			found |= marked
-		case i <= last && (c == '+' || c == '-') && i+1 < len(text) && text[i+1] >= '0' && text[i+1] <= '9':
-			found |= signed
 		}
 		if digits > 0 {
 			found |= behindDigits(text, i, digits, last)
@@ -66,7 +69,11 @@ func behindDigits(text string, i, digits, last int) (found shape) {
 	if i <= last+2 {
 		switch c {
 		case '-', '/':
-			found = parted
+			if i+1 < len(text) && isLetter(text[i+1]) {
+				found = dated
+			} else {
+				found = numbers
+			}
 		case ':':
 			found = hour
 		}

@@ -33,9 +33,9 @@ type template struct {
 	number   int // group that holds the digits of an epoch
 	weight   float64
 	anchored bool
-	scan     scanner // nil: none
-	needs    shape   // a line without one of them is no match; 0: not known
-	letters  []byte  // by group number, 0 where the group is no value
+	scan     *scanner // nil: none
+	needs    shape    // a line without one of them is no match; 0: not known
+	letters  []byte   // by group number, 0 where the group is no value
 }
 
 // Assertions around a pattern (§2.6): a date must not start or end inside a word.
