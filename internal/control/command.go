@@ -120,8 +120,12 @@ type Reply struct {
 	Covering []event.Ban       `json:"covering,omitempty"` // of an Unban: what goes on keeping the id out
 	Allowed  []event.Allowance `json:"allowed,omitempty"`
 	Outcome  Outcome           `json:"outcome,omitempty"`
-	Problems []string          `json:"problems,omitempty"` // "file:line: what is wrong"
-	Value    any               `json:"value,omitempty"`    // of Get, Set and FlushLogs
+
+	Explained []event.Explanation `json:"explained,omitempty"`
+	Account   *event.Account      `json:"account,omitempty"`
+
+	Problems []string `json:"problems,omitempty"` // "file:line: what is wrong"
+	Value    any      `json:"value,omitempty"`    // of Get, Set and FlushLogs
 }
 
 // Outcome is what a Ban came to.
@@ -185,6 +189,10 @@ func decode(name string, body []byte) (Command, error) {
 		return decodeInto[Stop](body)
 	case "version":
 		return decodeInto[Version](body)
+	case "explain":
+		return decodeInto[Explain](body)
+	case "why":
+		return decodeInto[Why](body)
 	case "get":
 		return decodeInto[Get](body)
 	case "set":
@@ -202,7 +210,7 @@ func decode(name string, body []byte) (Command, error) {
 // readOnly says which commands change nothing, and so may be asked with GET.
 func readOnly(c Command) bool {
 	switch c.(type) {
-	case Status, Banned, Allowed, Version, Get:
+	case Status, Banned, Allowed, Version, Explain, Why, Get:
 		return true
 	}
 	return false

@@ -44,6 +44,8 @@ func (e *engine) Do(ctx context.Context, c control.Command) (control.Reply, erro
 		e.log.Info("stop was asked for", "logger", "server", "unban", c.Unban)
 		e.stop(errStopped)
 		return control.Reply{}, nil
+	case control.Explain:
+		return e.explain(ctx, c)
 	case control.Version:
 		s := e.head()
 		return control.Reply{Status: &s}, nil

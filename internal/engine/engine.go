@@ -94,6 +94,7 @@ type engine struct {
 	ruling     sync.Mutex // held from reading what the rules should be until they are
 	reloading  sync.Mutex
 	naming     sync.Mutex // held while names of ignoreip are looked up
+	explaining sync.Mutex // held while lines are explained
 
 	mu       sync.Mutex // guards what follows: commands come from other goroutines
 	conf     *config.Config
