@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -69,6 +71,7 @@ func levelName(l slog.Level) string {
 func (l *logFile) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.follow()
 	return l.out.Write(b)
 }
 
@@ -84,6 +87,7 @@ func (l *logFile) Record(t time.Time, level slog.Level, logger, message string) 
 		}
 		l.lose(err)
 	}
+	l.follow()
 	_, err := io.WriteString(l.out, l.target.line(t, level, logger, message))
 	return err
 }
@@ -198,18 +202,38 @@ func (l *logFile) setSyslogSocket(path string) error {
 // Flush implements engine.LogFile.
 func (l *logFile) Flush() (bool, error) {
 	l.mu.Lock()
-	t, old := l.target, l.file
 	defer l.mu.Unlock()
-	if old == nil {
+	if l.file == nil {
 		return false, nil
 	}
-	file, err := os.OpenFile(t.name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	return true, l.reopen()
+}
+
+// reopen goes over to the file that has the log's name now, and makes it where there is none.
+func (l *logFile) reopen() error {
+	file, err := os.OpenFile(l.target.name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 	if err != nil {
-		return true, fmt.Errorf("open log: %w", err)
+		return fmt.Errorf("open log: %w", err)
 	}
+	_ = l.file.Close()
 	l.out, l.file = file, file
-	_ = old.Close()
-	return true, nil
+	return nil
+}
+
+// follow reopens a log that was renamed or deleted (logrotate), so that no record is written to
+// a file that is about to be compressed, whether or not somebody tells us. Where it cannot be
+// opened the old file goes on.
+func (l *logFile) follow() {
+	if l.file == nil {
+		return
+	}
+	own, err := l.file.Stat()
+	if err != nil || !own.Mode().IsRegular() {
+		return
+	}
+	if named, err := os.Stat(l.target.name); err != nil && errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(own, named) {
+		_ = l.reopen()
+	}
 }
 
 // flushOn flushes when the signal comes, as fail2ban does; until stop is called.
