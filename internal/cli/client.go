@@ -10,7 +10,7 @@ import (
 // version is gaol's own; drop deletes gaol's nft table in the kernel (gaol panic).
 func clientCommands(version string, drop func() error) []*cobra.Command {
 	return []*cobra.Command{
-		statusCommand(), banCommand(), unbanCommand(), bannedCommand(), allowCommand(),
+		statusCommand(), banCommand(), unbanCommand(), bannedCommand(), allowCommand(), eventsCommand(),
 		reloadCommand(), stopCommand(), panicCommand(drop), versionCommand(version),
 	}
 }

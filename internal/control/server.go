@@ -72,7 +72,15 @@ func (s *Server) Close() error {
 type handler struct{ daemon Daemon }
 
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	reply, err := h.serve(w, r)
+	var reply Reply
+	var err error
+	if r.URL.Path == eventsPath {
+		if err = h.stream(w, r); err == nil {
+			return
+		}
+	} else {
+		reply, err = h.serve(w, r)
+	}
 	if err != nil {
 		var e *Error
 		if !errors.As(err, &e) {
