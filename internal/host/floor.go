@@ -26,6 +26,7 @@ type Floor struct {
 	gateways map[netip.Addr]string // address → interface
 	others   map[netip.Addr]string // address → what it is: of containers, see With
 	order    []netip.Addr          // keys of all, sorted, so that reasons are the same each time
+	fixed    []entry               // parsed once: each failure asks
 }
 
 // fixed are networks that no client comes from, and what each of them is.
@@ -44,7 +45,7 @@ func fixed() []entry {
 func newFloor(own, gateways map[netip.Addr]string) *Floor {
 	keys := slices.AppendSeq(slices.Collect(maps.Keys(own)), maps.Keys(gateways))
 	slices.SortFunc(keys, netip.Addr.Compare)
-	return &Floor{own: own, gateways: gateways, order: slices.Compact(keys)}
+	return &Floor{own: own, gateways: gateways, order: slices.Compact(keys), fixed: fixed()}
 }
 
 // With returns a Floor that protects these addresses too: address → what it is, as in "it is
@@ -80,7 +81,7 @@ func (f *Floor) Protects(id string, _ event.IDKind) (why string, ok bool) {
 			return fmt.Sprintf("it covers %s, %s", a, what), true
 		}
 	}
-	for _, e := range fixed() {
+	for _, e := range f.fixed {
 		if p.Overlaps(e.prefix) {
 			return "it covers " + e.text, true
 		}
@@ -90,7 +91,7 @@ func (f *Floor) Protects(id string, _ event.IDKind) (why string, ok bool) {
 
 // whatIs names what is protected about an address.
 func (f *Floor) whatIs(a netip.Addr) (string, bool) {
-	for _, e := range fixed() {
+	for _, e := range f.fixed {
 		if e.prefix.Contains(a) {
 			return e.text, true
 		}
