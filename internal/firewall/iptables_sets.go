@@ -133,7 +133,7 @@ func (p *ipPlace) script(b *strings.Builder, w *wish, now time.Time) {
 		if prefix.Addr().Is6() {
 			f = v6
 		}
-		timeout := w.timeouts[prefix]
+		timeout := w.wanted[prefix].timeout
 		p.long.note(prefix, timeout, now)
 		for _, text := range setElems(prefix) {
 			if timeout == remove {
@@ -199,7 +199,7 @@ func (n *IPTables) prolong() error {
 	now := n.now()
 	for _, p := range n.sorted() {
 		var again wish
-		again.timeouts = map[netip.Prefix]time.Duration{}
+		again.wanted = map[netip.Prefix]want{}
 		for _, prefix := range slices.SortedFunc(maps.Keys(p.long), netip.Prefix.Compare) {
 			b := p.long[prefix]
 			switch left := b.end.Sub(now); {
@@ -207,7 +207,7 @@ func (n *IPTables) prolong() error {
 				delete(p.long, prefix)
 			case b.kernel.Sub(now) < maxTimeout/2:
 				again.order = append(again.order, prefix)
-				again.timeouts[prefix] = left
+				again.wanted[prefix] = want{timeout: left}
 			}
 		}
 		p.script(&script, &again, now)

@@ -19,6 +19,10 @@ type link struct {
 
 	conn *nftables.Conn
 	raw  *netlink.Conn // conn's socket
+
+	batch  batch // of transact
+	seq    uint32
+	answer [256]byte
 }
 
 // do runs one exchange with the kernel. After any error the socket is given up: answers that

@@ -138,7 +138,11 @@ func (n *NFT) Apply(changes []Change) error {
 	}
 	for len(groups) > 0 {
 		k := transaction(groups)
-		if err := n.commitGroups(groups[:k]); err != nil {
+		err := n.commitGroups(groups[:k])
+		if errors.Is(err, unix.EEXIST) {
+			err = n.commitGroups(doubted(groups[:k]))
+		}
+		if err != nil {
 			n.read = false // what we planned is not what is there
 			if errors.Is(err, unix.ENOENT) {
 				err = errors.Join(err, ErrGone)
@@ -155,8 +159,15 @@ func transaction(groups [][]op) int {
 	elems := 0
 	for i, group := range groups {
 		for _, o := range group {
-			if put, ok := o.(putElems); ok && !put.delete {
-				elems += len(put.elems)
+			switch put := o.(type) {
+			case putElems:
+				if !put.delete {
+					elems += len(put.elems)
+				}
+			case putAddrs:
+				if !put.delete {
+					elems += len(put.addrs)
+				}
 			}
 		}
 		if i > 0 && elems > 2*maxTransaction {
@@ -186,6 +197,15 @@ func (n *NFT) commitGroups(groups [][]op) error {
 
 // commit sends ops as one transaction.
 func (n *NFT) commit(ops []op) error {
+	if onlyAddrs(ops) {
+		return n.link.do(func(*nftables.Conn) error {
+			return n.link.transact(func(b *batch) {
+				for _, o := range ops {
+					o.(putAddrs).write(b, n.table.Name)
+				}
+			})
+		})
+	}
 	return n.link.do(func(c *nftables.Conn) error {
 		for _, o := range ops {
 			if err := o.send(c, n.table); err != nil {
@@ -194,6 +214,15 @@ func (n *NFT) commit(ops []op) error {
 		}
 		return c.Flush()
 	})
+}
+
+func onlyAddrs(ops []op) bool {
+	for _, o := range ops {
+		if _, ok := o.(putAddrs); !ok {
+			return false
+		}
+	}
+	return len(ops) > 0
 }
 
 // Drop implements Backend. It works without Ensure before it: `gaol panic` is a new process.

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"go4.org/netipx"
+	"golang.org/x/sys/unix"
 )
 
 // op is one step of a transaction. Each has two faces, side by side so that they stay the
@@ -211,12 +213,65 @@ func (o putElems) script(table string) string {
 	return fmt.Sprintf("%s element inet %s %s { %s }", verb, table, o.name(), strings.Join(texts, ", "))
 }
 
-// addrElem is a single address; timeout 0 is for ever.
-func addrElem(a netip.Addr, timeout time.Duration) elem {
-	return elem{
-		keys: []nftables.SetElement{{Key: a.AsSlice(), Timeout: timeout}},
-		text: func() string { return a.String() + timeoutText(timeout) },
+// putAddrs adds or deletes single addresses; at most maxElems.
+type putAddrs struct {
+	setRef
+	delete bool
+	fresh  bool // an address that is there is an error; else it is left as it is
+	bare   bool // without timeouts
+	addrs  []timed
+}
+
+func (o putAddrs) send(c *nftables.Conn, t *nftables.Table) error {
+	all := make([]nftables.SetElement, len(o.addrs))
+	for i, a := range o.addrs {
+		all[i].Key = a.addr.AsSlice()
+		if !o.bare {
+			all[i].Timeout = a.timeout
+		}
 	}
+	if o.delete {
+		return c.SetDeleteElements(o.set(t), all)
+	}
+	if o.fresh { // the library cannot refuse what is there
+		if err := errors.Join(c.SetAddElements(o.set(t), all), c.SetDeleteElements(o.set(t), all)); err != nil {
+			return err
+		}
+	}
+	return c.SetAddElements(o.set(t), all)
+}
+
+// write is send without the library.
+func (o putAddrs) write(b *batch, table string) {
+	switch {
+	case o.delete:
+		b.elements(unix.NFT_MSG_DELSETELEM, 0, table, o.name(), o.addrs, true)
+	case o.fresh:
+		b.elements(unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE|unix.NLM_F_EXCL, table, o.name(), o.addrs, o.bare)
+	default:
+		b.elements(unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE, table, o.name(), o.addrs, o.bare)
+	}
+}
+
+func (o putAddrs) script(table string) string {
+	verb := "add"
+	if o.delete {
+		verb = "delete"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s element inet %s %s {", verb, table, o.name())
+	for i, a := range o.addrs {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte(' ')
+		b.WriteString(a.addr.String())
+		if !o.bare {
+			b.WriteString(timeoutText(a.timeout))
+		}
+	}
+	b.WriteString(" }")
+	return b.String()
 }
 
 // pieceElem is a piece of a network. One that is only a part names its network in its

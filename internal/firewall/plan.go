@@ -184,32 +184,25 @@ func planForget(places map[string]*place, jail string) []op {
 // Each element is added, deleted and added: the first makes the second succeed when it has
 // expired meanwhile, the second lets the third set a new timeout (before Linux 6.12 adding
 // what is there keeps the old one). The first elements of an empty set, all bans of a jail after
-// a reboot, need none of that.
-func planApply(p *place, w *wish, now time.Time) [][]op {
-	var groups [][]op
-	singles := map[setKind][]netip.Prefix{}
+// a reboot, and those that are said to be fresh need none of that: they are only added, and the
+// kernel refuses the transaction where one is there all the same.
+func planApply(p *place, w *wish, now time.Time) (groups [][]op) {
 	nets := map[setKind][]netip.Prefix{}
+	var v4, v6 []single
 	for _, prefix := range w.order {
-		v6 := prefix.Addr().Is6()
+		is6 := prefix.Addr().Is6()
 		switch {
-		case prefix.IsSingleIP() && v6:
-			singles[ban6] = append(singles[ban6], prefix)
+		case prefix.IsSingleIP() && is6:
+			v6 = append(v6, single{prefix.Addr(), w.wanted[prefix]})
 		case prefix.IsSingleIP():
-			singles[ban4] = append(singles[ban4], prefix)
-		case v6:
+			v4 = append(v4, single{prefix.Addr(), w.wanted[prefix]})
+		case is6:
 			nets[net6] = append(nets[net6], prefix)
 		default:
 			nets[net4] = append(nets[net4], prefix)
 		}
 	}
-	for _, k := range []setKind{ban4, ban6} {
-		for chunk := range slices.Chunk(singles[k], maxElems) {
-			groups = append(groups, singlesGroup(p.ref(k), chunk, w, p.empty[k]))
-		}
-		if len(singles[k]) > 0 {
-			delete(p.empty, k)
-		}
-	}
+	groups = append(p.singlesGroups(ban4, v4), p.singlesGroups(ban6, v6)...)
 	for _, k := range []setKind{net4, net6} {
 		if len(nets[k]) > 0 {
 			groups = append(groups, p.netsGroup(k, nets[k], w, now))
@@ -218,22 +211,65 @@ func planApply(p *place, w *wish, now time.Time) [][]op {
 	return groups
 }
 
-func singlesGroup(set setRef, prefixes []netip.Prefix, w *wish, empty bool) []op {
-	var bare, timed []elem
-	for _, prefix := range prefixes {
-		bare = append(bare, addrElem(prefix.Addr(), 0))
-		if t := w.timeouts[prefix]; t != remove {
-			timed = append(timed, addrElem(prefix.Addr(), t))
+// single is a wish about a single address.
+type single struct {
+	addr netip.Addr
+	want want
+}
+
+func (p *place) singlesGroups(k setKind, all []single) (groups [][]op) {
+	for chunk := range slices.Chunk(all, maxElems) {
+		groups = append(groups, singlesGroup(p.ref(k), chunk, p.empty[k]))
+	}
+	if len(all) > 0 {
+		delete(p.empty, k)
+	}
+	return groups
+}
+
+func singlesGroup(set setRef, all []single, empty bool) (group []op) {
+	fresh := make([]timed, 0, len(all))
+	var known, again []timed
+	for _, s := range all {
+		t := timed{s.addr, s.want.timeout}
+		switch {
+		case t.timeout == remove && empty:
+		case t.timeout == remove:
+			known = append(known, t)
+		case empty || s.want.fresh:
+			fresh = append(fresh, t)
+		default:
+			known, again = append(known, t), append(again, t)
 		}
 	}
-	var group []op
-	if !empty {
-		group = []op{putElems{set, false, bare}, putElems{set, true, bare}}
+	if len(known) > 0 {
+		group = append(group, putAddrs{setRef: set, bare: true, addrs: known}, putAddrs{setRef: set, delete: true, bare: true, addrs: known})
 	}
-	if len(timed) > 0 {
-		group = append(group, putElems{set, false, timed})
+	if len(again) > 0 {
+		group = append(group, putAddrs{setRef: set, addrs: again})
+	}
+	if len(fresh) > 0 {
+		group = append(group, putAddrs{setRef: set, fresh: true, addrs: fresh})
 	}
 	return group
+}
+
+// doubted are the groups for addresses that are there although nobody was thought to have them.
+func doubted(groups [][]op) [][]op {
+	safe := make([][]op, len(groups))
+	for i, group := range groups {
+		for _, o := range group {
+			put, ok := o.(putAddrs)
+			if !ok || !put.fresh {
+				safe[i] = append(safe[i], o)
+				continue
+			}
+			put.fresh = false
+			safe[i] = append(safe[i], putAddrs{setRef: put.setRef, bare: true, addrs: put.addrs},
+				putAddrs{setRef: put.setRef, delete: true, bare: true, addrs: put.addrs}, put)
+		}
+	}
+	return safe
 }
 
 // netsGroup changes the networks of one family: the layout of pieces before and after is
@@ -274,7 +310,7 @@ func (p *place) netsGroup(k setKind, prefixes []netip.Prefix, w *wish, now time.
 // change writes the wishes into the banned networks, and takes out those that are over.
 func (n *netSet) change(prefixes []netip.Prefix, w *wish, now time.Time) {
 	for _, prefix := range prefixes {
-		switch t := w.timeouts[prefix]; {
+		switch t := w.wanted[prefix].timeout; {
 		case t == remove:
 			delete(n.ends, prefix)
 		case t == 0:
