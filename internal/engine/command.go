@@ -46,6 +46,8 @@ func (e *engine) Do(ctx context.Context, c control.Command) (control.Reply, erro
 		return control.Reply{}, nil
 	case control.Explain:
 		return e.explain(ctx, c)
+	case control.Why:
+		return e.account(ctx, c)
 	case control.Version:
 		s := e.head()
 		return control.Reply{Status: &s}, nil
