@@ -8,14 +8,13 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// watchBuffer is asked for as the size of the watching socket's buffer, in bytes: our own bulk
-// changes are told to it too, and what does not fit costs a look at everything.
+// watchBuffer is asked for as the size of the watching socket's buffer, in bytes: what does not
+// fit costs a look at everything.
 const watchBuffer = 2 << 20
 
 // Watch tells each change of our table that was not made through n, within the transaction's
@@ -61,7 +60,15 @@ func (t *transcript) follow(ctx context.Context, ns *os.File, first string) erro
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	if err := errors.Join(conn.SetReadBuffer(watchBuffer), conn.JoinGroup(unix.NFNLGRP_NFTABLES)); err != nil {
+	if err := conn.SetReadBuffer(watchBuffer); err != nil {
+		return err
+	}
+	stop, err := t.own.spare(conn)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := conn.JoinGroup(unix.NFNLGRP_NFTABLES); err != nil {
 		return err
 	}
 	t.changes = nil
@@ -75,27 +82,6 @@ func (t *transcript) follow(ctx context.Context, ns *os.File, first string) erro
 			t.read(m)
 		}
 	}
-}
-
-// ownPorts are the netlink addresses that our changes come from: of the socket in use and of
-// some before it, whose changes may still wait to be read.
-type ownPorts struct {
-	mu    sync.Mutex
-	ports []uint32
-}
-
-func (o *ownPorts) add(port uint32) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	const most = 16
-	o.ports = append(o.ports, port)
-	o.ports = o.ports[max(0, len(o.ports)-most):]
-}
-
-func (o *ownPorts) has(port uint32) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Contains(o.ports, port)
 }
 
 // transcript gathers the changes of a transaction. The kernel tells them in their order and

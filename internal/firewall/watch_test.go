@@ -118,8 +118,11 @@ func TestWatchTellsWhatItMissed(t *testing.T) {
 		ended <- fw.Watch(ctx, func(what string) { told <- what; <-release })
 	}()
 	next(t, told) // it listens, and does not read on
+	ok(t, fw.Apply(ban("sshd", time.Hour, ids...)))
+	other := open(t, lab.Host) // what it does itself it is not told
+	ok(t, other.Ensure([]firewall.Target{{Jail: "sshd"}}))
 	for range 2 {
-		ok(t, fw.Apply(ban("sshd", time.Hour, ids...)))
+		ok(t, other.Apply(ban("sshd", time.Hour, ids...)))
 	}
 	release <- true
 	if what := next(t, told); !strings.Contains(what, "more changes to tell than fit") {
