@@ -124,8 +124,9 @@ type Reply struct {
 	Explained []event.Explanation `json:"explained,omitempty"`
 	Account   *event.Account      `json:"account,omitempty"`
 
-	Problems []string `json:"problems,omitempty"` // "file:line: what is wrong"
-	Value    any      `json:"value,omitempty"`    // of Get, Set and FlushLogs
+	Problems []string       `json:"problems,omitempty"` // "file:line: what is wrong"
+	History  *event.History `json:"history,omitempty"`
+	Value    any            `json:"value,omitempty"` // of Get, Set and FlushLogs
 }
 
 // Outcome is what a Ban came to.
@@ -193,6 +194,8 @@ func decode(name string, body []byte) (Command, error) {
 		return decodeInto[Explain](body)
 	case "why":
 		return decodeInto[Why](body)
+	case "history":
+		return decodeInto[History](body)
 	case "get":
 		return decodeInto[Get](body)
 	case "set":
@@ -210,7 +213,7 @@ func decode(name string, body []byte) (Command, error) {
 // readOnly says which commands change nothing, and so may be asked with GET.
 func readOnly(c Command) bool {
 	switch c.(type) {
-	case Status, Banned, Allowed, Version, Explain, Why, Get:
+	case Status, Banned, Allowed, Version, Explain, Why, History, Get:
 		return true
 	}
 	return false

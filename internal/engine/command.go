@@ -48,6 +48,8 @@ func (e *engine) Do(ctx context.Context, c control.Command) (control.Reply, erro
 		return e.explain(ctx, c)
 	case control.Why:
 		return e.account(ctx, c)
+	case control.History:
+		return e.history(ctx, c)
 	case control.Version:
 		s := e.head()
 		return control.Reply{Status: &s}, nil
