@@ -100,6 +100,7 @@ func (e *engine) status(c control.Status) (control.Reply, error) {
 	s.Containers = e.containers.word()
 	for i := range s.Jails {
 		e.containers.tell(&s.Jails[i])
+		tellBehind(&s.Jails[i])
 	}
 	return control.Reply{Status: &s}, nil
 }

@@ -42,6 +42,7 @@ type Options struct {
 	Reload      <-chan os.Signal // SIGHUP; may be nil
 	LogFile     LogFile          // where Log writes, for fail2ban-client set loglevel; nil: it cannot be changed
 	RepairEvery time.Duration    // how often the kernel is compared with what it should hold; 0: 45 s
+	Services    []Service        // what runs beside the jails
 	Alone       bool             // do not look for a running fail2ban (tests of the engine itself)
 }
 
@@ -144,7 +145,7 @@ func start(ctx context.Context, o Options) (*engine, func() error, error) {
 	}
 	e := &engine{o: o, log: o.Log, started: o.Now(), workers: map[string]*worker{}, broken: map[string]string{}}
 	e.ctx, e.stop = context.WithCancelCause(ctx)
-	steps := []func(*cleanups) error{e.readConfig, e.lookAround, e.openStore, e.takeOver, e.openFirewall, e.watchContainers, e.startJails, e.keepFirewall, e.followContainers, e.listen, e.listenFail2ban}
+	steps := []func(*cleanups) error{e.readConfig, e.lookAround, e.openStore, e.takeOver, e.openFirewall, e.watchContainers, e.startJails, e.keepFirewall, e.followContainers, e.listen, e.listenFail2ban, e.startServices}
 	for _, step := range steps {
 		if err := step(&undo); err != nil {
 			return e, undo.run, err

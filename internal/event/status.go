@@ -72,6 +72,8 @@ type SourceStatus struct {
 	Found bool   `json:"found"`
 	Lines uint64 `json:"lines"`
 	Mark  Mark   `json:"mark"`
+
+	Behind *int64 `json:"behind,omitempty"` // bytes of a file that are not read yet; nil: not known
 }
 
 // ActionStatus is how the commands of one action.d action fare.
