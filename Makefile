@@ -5,7 +5,7 @@ LDFLAGS  = -s -w -X gaol/internal/cli.version=$(VERSION)
 SUDO     = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export CGO_ENABLED = 0
 
-.PHONY: help run build test check bench bench-full fuzz demo cross packages image clean
+.PHONY: help run build test check bench bench-full bench-micro bench-compare fuzz demo cross packages image clean
 
 help:     ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
@@ -23,13 +23,21 @@ test:     ## bring what the tests need and run all of them
 check:    ## formatting, vet and the linters of .golangci.yml
 	@scripts/check
 
-bench:    ## speed against fail2ban and against the limits, in one run
+bench:    ## speed against fail2ban and against the limits, in one run: ten minutes, best on an idle machine
 	@scripts/packages test
 	@scripts/bench
 
-bench-full: ## the same with a million lines and fail2ban's ten thousand bans: half an hour
+bench-full: ## the same with fail2ban's million lines and ten thousand bans: forty minutes
 	@scripts/packages test
 	@scripts/bench full
+
+bench-micro: ## the rooms' own benchmarks, as benchstat reads them
+	@scripts/packages test
+	@scripts/bench micro
+
+bench-compare: ## the same, compared with test/bench/baseline.txt
+	@scripts/packages test
+	@scripts/bench compare
 
 fuzz:     ## the regex oracle and the fuzz targets with a fresh seed
 	@scripts/packages test

@@ -38,10 +38,10 @@ func knock(addr netip.Addr) (refused bool, err error) {
 	return false, fmt.Errorf("connect from %s: %w", addr, err)
 }
 
-// refused knocks until addr is refused, pause apart, and returns when it was.
-func (b *bench) refused(addr netip.Addr, pause, atMost time.Duration) (at time.Time, err error) {
-	err = b.among(func() error {
-		at, err = untilRefused(addr, pause, atMost)
+// refused knocks until the daemon has addr refused, pause apart, and returns when it was.
+func (s *server) refused(addr netip.Addr, pause, atMost time.Duration) (at time.Time, err error) {
+	err = s.b.among(func() error {
+		at, err = s.untilRefused(addr, pause, atMost)
 		return err
 	})
 	return at, err
@@ -49,15 +49,15 @@ func (b *bench) refused(addr netip.Addr, pause, atMost time.Duration) (at time.T
 
 // untilRefused is refused on a thread that is among the attackers already. A pause of a few
 // microseconds is slept by the kernel: the runtime's timers are coarser.
-func untilRefused(addr netip.Addr, pause, atMost time.Duration) (time.Time, error) {
+func (s *server) untilRefused(addr netip.Addr, pause, atMost time.Duration) (time.Time, error) {
 	for end := time.Now().Add(atMost); ; {
 		no, err := knock(addr)
 		now := time.Now()
 		if err != nil || no {
 			return now, err
 		}
-		if now.After(end) {
-			return now, fmt.Errorf("%s is not refused after %s", addr, atMost)
+		if now.After(end) || !s.alive() {
+			return now, fmt.Errorf("%s is not refused after %s: %s", addr, atMost, s.said())
 		}
 		ts := unix.NsecToTimespec(pause.Nanoseconds())
 		_ = unix.Nanosleep(&ts, nil)

@@ -13,16 +13,28 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"gaol/test/bench/record"
 )
 
 // server is a daemon that is measured.
 type server struct {
 	b     *bench
-	dir   string // configuration, state and log
-	cmd   *exec.Cmd
+	dir   string    // configuration, state and log
+	cmd   *exec.Cmd // taskset(1) execs it
 	began time.Time // just before exec
 	ready time.Time
 	ended chan struct{}
+	ours  bool // it is gaol
+}
+
+// killAll ends what a row left behind.
+func (b *bench) killAll() {
+	for _, s := range b.running {
+		_ = s.cmd.Process.Kill()
+		<-s.ended
+	}
+	b.running = nil
 }
 
 // home makes a daemon's folder: a copy of Debian's configuration with jail.local on top.
@@ -41,7 +53,10 @@ func (b *bench) home(jailLocal string) (string, error) {
 }
 
 // gaolAt starts gaol on a folder and waits until it is ready (sd_notify(3)).
-func (b *bench) gaolAt(dir string) (*server, error) {
+func (b *bench) gaolAt(dir string) (*server, error) { return b.gaolOn(b.cpu, dir) }
+
+// gaolOn is gaolAt on the named processors.
+func (b *bench) gaolOn(cpus, dir string) (*server, error) {
 	path := filepath.Join(dir, "notify")
 	_ = os.Remove(path)
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -49,61 +64,71 @@ func (b *bench) gaolAt(dir string) (*server, error) {
 		return nil, err
 	}
 	defer conn.Close()
-	s := &server{b: b, dir: dir}
-	err = s.exec(append(os.Environ(), "NOTIFY_SOCKET="+path), b.gaol, "run", "-c", filepath.Join(dir, "conf"),
-		"--state", filepath.Join(dir, "state"), "--socket", filepath.Join(dir, "gaol.sock"), "--fail2ban-socket", "none")
+	s := &server{b: b, dir: dir, ours: true}
+	err = s.exec(append(os.Environ(), "NOTIFY_SOCKET="+path), record.Pinned(cpus, b.gaol, "run", "-c", filepath.Join(dir, "conf"),
+		"--state", filepath.Join(dir, "state"), "--socket", filepath.Join(dir, "gaol.sock"), "--fail2ban-socket", "none"))
 	if err != nil {
 		return nil, err
 	}
 	buf := make([]byte, 4096)
-	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Minute)); err != nil {
-		return nil, err
-	}
-	for {
-		n, err := conn.Read(buf)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("gaol is not ready: %w: %s", err, s.said()), s.stop())
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end) && s.alive(); {
+		if err := conn.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+			return nil, err
 		}
-		if bytes.Contains(buf[:n], []byte("READY=1")) {
+		if n, err := conn.Read(buf); err == nil && bytes.Contains(buf[:n], []byte("READY=1")) {
 			s.ready = time.Now()
 			return s, nil
 		}
 	}
+	return nil, fmt.Errorf("gaol is not ready: %s", s.said())
 }
 
 // fail2banAt starts fail2ban on a folder and waits until it says that it is ready.
 func (b *bench) fail2banAt(dir string) (*server, error) {
 	s := &server{b: b, dir: dir}
-	if err := s.exec(os.Environ(), "fail2ban-server", "-f", "-c", filepath.Join(dir, "conf"), "--logtarget", filepath.Join(dir, "said"), "start"); err != nil {
+	err := s.exec(os.Environ(), record.Pinned(b.cpu, "fail2ban-server", "-f", "-c", filepath.Join(dir, "conf"), "--logtarget", filepath.Join(dir, "said"), "start"))
+	if err != nil {
 		return nil, err
 	}
-	return s, s.until("Server ready", time.Minute)
+	err = s.until("Server ready", 1, time.Minute)
+	s.ready = time.Now()
+	return s, err
 }
 
-// until waits for a word in what the daemon said. It polls: a daemon's log has no event.
-func (s *server) until(word string, atMost time.Duration) error {
-	for end := time.Now().Add(atMost); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if text, _ := os.ReadFile(filepath.Join(s.dir, "said")); bytes.Contains(text, []byte(word)) {
-			s.ready = time.Now()
+// alive reports that the daemon has not ended.
+func (s *server) alive() bool {
+	select {
+	case <-s.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// until waits until the daemon has said a word so often. It polls: a daemon's log has no event.
+func (s *server) until(word string, times int, atMost time.Duration) error {
+	for end := time.Now().Add(atMost); time.Now().Before(end) && s.alive(); time.Sleep(time.Millisecond) {
+		if text, _ := os.ReadFile(filepath.Join(s.dir, "said")); bytes.Count(text, []byte(word)) >= times {
 			return nil
 		}
 	}
-	return errors.Join(fmt.Errorf("%s: no %q after %s: %s", s.cmd.Path, word, atMost, s.said()), s.stop())
+	return fmt.Errorf("%s: no %q after %s: %s", s.cmd.Args, word, atMost, s.said())
 }
 
-func (s *server) exec(env []string, name string, args ...string) error {
+func (s *server) exec(env, words []string) error {
 	out, err := os.Create(filepath.Join(s.dir, "said"))
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	s.cmd = exec.Command(name, args...)
+	s.cmd = exec.Command(words[0], words[1:]...)
 	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = env, out, out
 	s.ended = make(chan struct{})
 	s.began = time.Now()
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
+	s.b.running = append(s.b.running, s)
 	go func() { _ = s.cmd.Wait(); close(s.ended) }()
 	return nil
 }
@@ -115,6 +140,9 @@ func (s *server) said() string {
 
 // stop ends the daemon; gaol leaves its bans in the kernel.
 func (s *server) stop() error {
+	if !s.alive() {
+		return fmt.Errorf("%s has ended: %s", s.cmd.Args, s.said())
+	}
 	_ = s.cmd.Process.Signal(unix.SIGTERM)
 	select {
 	case <-s.ended:
@@ -159,6 +187,15 @@ func (s *server) spent() (cpu time.Duration, naps int) {
 		naps += n
 	}
 	return cpu, naps
+}
+
+// hasAll checks that gaol has so many bans in the kernel.
+func (s *server) hasAll(want int) error {
+	if !s.ours {
+		return nil
+	}
+	_, err := inKernel(want)
+	return err
 }
 
 // inKernel counts the elements of gaol's sets until there are enough: a listing while the

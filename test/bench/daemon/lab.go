@@ -1,9 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -11,26 +11,35 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"gaol/test/bench/record"
 )
 
 // bench is the lab: this process is in the namespace of the machine under attack; a child
 // holds that of the attackers, which own all of 198.18.0.0/15 and 100.64.0.0/10.
 type bench struct {
-	ctx    context.Context
-	dir    string
-	gaol   string // program
-	full   bool
-	rounds int
-	others *exec.Cmd // lives in the attackers' namespace
-	server net.Listener
-	lines  []*line // of the table
+	dir      string
+	gaol     string // program
+	cpu      string // that daemons run on, in taskset(1)'s words; "": any
+	size     sizes
+	others   *exec.Cmd // lives in the attackers' namespace
+	table    *record.Table
+	progress io.Writer
+	running  []*server
 }
+
+// onCPU hands the processor for the daemons to the program inside.
+const onCPU = "GAOL_BENCH_CPU"
 
 // target is where the attackers knock.
 const target = "10.99.0.1"
 
 // lay joins the two machines by a wire and opens the port that is attacked.
 func (b *bench) lay() error {
+	b.cpu = os.Getenv(onCPU)
+	if err := errors.Join(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), unix.Mount("proc", "/proc", "proc", 0, "")); err != nil {
+		return fmt.Errorf("mount proc(5): %w", err)
+	}
 	b.others = exec.Command("unshare", "--net", "cat")
 	if _, err := b.others.StdinPipe(); err != nil { // cat(1) ends with this process
 		return err
@@ -58,13 +67,18 @@ func (b *bench) lay() error {
 			return err
 		}
 	}
-	var err error
-	if b.server, err = net.Listen("tcp", target+":22"); err != nil {
+	return serve()
+}
+
+// serve opens the port that is attacked.
+func serve() error {
+	server, err := net.Listen("tcp", target+":22")
+	if err != nil {
 		return err
 	}
 	go func() {
 		for {
-			c, err := b.server.Accept()
+			c, err := server.Accept()
 			if err != nil {
 				return
 			}
@@ -72,12 +86,6 @@ func (b *bench) lay() error {
 		}
 	}()
 	return nil
-}
-
-func (b *bench) leave() {
-	_ = b.server.Close()
-	_ = b.others.Process.Kill()
-	_ = b.others.Wait()
 }
 
 func command(line string) error {
