@@ -95,7 +95,7 @@ func (p *program) analyse() {
 		case opLoop:
 			in.follow = &sets[pc+1]
 			if in.mode == greedy && in.disjoint() {
-				in.mode = possessive
+				in.mode, in.auto = possessive, true
 			}
 			in.plain = in.mode == possessive && in.max < 0 && in.min <= 1
 			in.few = in.mode == possessive && in.max >= 0

@@ -19,6 +19,8 @@ type Memory struct {
 	limit  int64
 	active bool // the memo is in use
 	eager  bool // tests: from the first step on
+	auto   autoUse
+	notes  []note
 	solo   bool // what is tried while the stack is empty is tried once: nothing will be taken back
 	caps   []int32
 	slots  []int32
@@ -97,6 +99,9 @@ func (m *Memory) rest() {
 	}
 	if cap(m.stack) > keep/16 {
 		m.stack = nil
+	}
+	if cap(m.notes) > keep/8 {
+		m.notes = nil
 	}
 }
 

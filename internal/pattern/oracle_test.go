@@ -98,6 +98,7 @@ func (o *oracle) ask(r request) (a answer, err error) {
 type comparison struct {
 	mem    Memory
 	eager  Memory // uses its memo from the first step on
+	auto   Memory // uses the automaton from the first search on
 	aborts int    // searches that ended with ErrBudget
 }
 
@@ -111,7 +112,7 @@ func (c *comparison) compare(r request, texts []string, a answer) string {
 	if got := len(re.Names()) - 1; got != a.Groups {
 		return fmt.Sprintf("groups: %d, python %d", got, a.Groups)
 	}
-	c.eager.eager = true
+	c.eager.eager, c.mem.auto, c.eager.auto, c.auto.auto = true, autoNever, autoNever, autoAlways
 	want := map[int][]int32{}
 	for _, m := range a.Matches {
 		want[int(m[0])] = m[1:]
@@ -132,6 +133,10 @@ func (c *comparison) compare(r request, texts []string, a answer) string {
 		got, err = re.Search(&c.eager, text)
 		if err == nil && (!slices.Equal(got, want[i]) || (got == nil) != (want[i] == nil)) {
 			return fmt.Sprintf("on %q with memo: %v, python %v", text, got, want[i])
+		}
+		got, err = re.Search(&c.auto, text)
+		if err == nil && (!slices.Equal(got, want[i]) || (got == nil) != (want[i] == nil)) {
+			return fmt.Sprintf("on %q with automaton: %v, python %v", text, got, want[i])
 		}
 	}
 	return ""

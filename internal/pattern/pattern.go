@@ -58,6 +58,7 @@ type Regexp struct {
 	names    []string
 	literals []string
 	also     [][]string
+	lazy     lazyAutomaton
 }
 
 // Compile parses and compiles expr. The error is a *SyntaxError where Python refuses it too.

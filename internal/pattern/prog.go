@@ -52,6 +52,7 @@ type inst struct {
 	fold   bool
 	head   bool // opSplit at the head of a loop: always remembered, so that loops stay linear
 	plain  bool // opLoop: as many as there are, none of them given back, at least one or none
+	auto   bool // opLoop: possessive because giving back would not help, not as written
 	few    bool // opLoop: up to max of them, none given back
 	keeps  bool // opLook: its body has groups whose bounds outlive it
 	memo   int32

@@ -21,6 +21,16 @@ func (re *Regexp) SearchFrom(mem *Memory, text string, from int) (spans []int32,
 	if p.anchored && (from > 0 || !p.first.at(text, 0)) || re.lacksLiteral(text) {
 		return nil, nil
 	}
+	if from == 0 && text != "" {
+		if a := re.lazy.get(p, mem.auto); a != nil {
+			if ok, done := mem.deterministic(a, text); done {
+				if !ok {
+					return nil, nil
+				}
+				return mem.caps, nil
+			}
+		}
+	}
 	mem.reset(p, text)
 	ok, err := mem.searchFrom(from)
 	mem.rest()
