@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"gaol/internal/control"
@@ -10,6 +12,7 @@ import (
 // version is gaol's own; drop deletes gaol's nft table in the kernel (gaol panic).
 func clientCommands(version string, drop func() error) []*cobra.Command {
 	return []*cobra.Command{
+		whyCommand(time.Now), explainCommand(time.Now),
 		statusCommand(), banCommand(), unbanCommand(), bannedCommand(), allowCommand(), eventsCommand(),
 		reloadCommand(), stopCommand(), panicCommand(drop), versionCommand(version),
 	}

@@ -19,33 +19,61 @@ var chooser = regexp.MustCompile(`<([\w.-]*)<(\w+)>([\w.-]*)>`)
 // Variants reads a filter once more for each value that its parameters could have instead: those
 // that the filter's files have options for, such as mode and publickey of sshd. Values under
 // which it reads the same, or not at all, are left out.
-func Variants(opts LoadOptions, f FilterSpec) []Variant {
-	l := newLoader(opts)
-	s := &spec{name: f.Name, params: map[string]Value{}}
-	for k, v := range f.Params {
-		s.params[k] = text(v, Pos{})
+func Variants(opts LoadOptions, f FilterSpec) (all []Variant) {
+	r := newVarier(opts, f)
+	if r == nil {
+		return nil
 	}
+	choices := r.doc.choices()
+	for _, param := range slices.Sorted(maps.Keys(choices)) {
+		for _, value := range choices[param] {
+			v, ok := r.with(param, value)
+			if ok && !slices.ContainsFunc(all, func(known Variant) bool { return alike(known.Filter, v.Filter) }) {
+				all = append(all, v)
+			}
+		}
+	}
+	return all
+}
+
+// With reads a filter with one parameter changed; false: it reads the same, or not at all.
+func With(opts LoadOptions, f FilterSpec, param, value string) (Variant, bool) {
+	r := newVarier(opts, f)
+	if r == nil {
+		return Variant{}, false
+	}
+	return r.with(param, value)
+}
+
+// varier reads one filter again and again.
+type varier struct {
+	loader *loader
+	doc    *doc
+	spec   FilterSpec
+	name   string
+}
+
+func newVarier(opts LoadOptions, f FilterSpec) *varier {
+	l := newLoader(opts)
+	s := &spec{name: f.Name}
 	d, err := l.filterFile(s)
 	if err != nil {
 		return nil
 	}
-	var all []Variant
-	choices := d.choices()
-	for _, param := range slices.Sorted(maps.Keys(choices)) {
-		for _, value := range choices[param] {
-			s.params[param] = text(value, Pos{})
-			r, err := l.filter(d, s, "", true)
-			if err == nil && !alike(r.spec, f) && !slices.ContainsFunc(all, func(v Variant) bool { return alike(v.Filter, r.spec) }) {
-				all = append(all, Variant{Param: param, Value: value, Filter: r.spec})
-			}
-		}
-		if was, given := f.Params[param]; given {
-			s.params[param] = text(was, Pos{})
-		} else {
-			delete(s.params, param)
-		}
+	return &varier{loader: l, doc: d, spec: f, name: s.name}
+}
+
+func (r *varier) with(param, value string) (Variant, bool) {
+	s := &spec{name: r.name, params: map[string]Value{}}
+	for k, v := range r.spec.Params {
+		s.params[k] = text(v, Pos{})
 	}
-	return all
+	s.params[param] = text(value, Pos{})
+	f, err := r.loader.filter(r.doc, s, "", true)
+	if err != nil || alike(f.spec, r.spec) {
+		return Variant{}, false
+	}
+	return Variant{Param: param, Value: value, Filter: f.spec}, true
 }
 
 // choices are the values that the document has options for, by parameter, in the order of names.

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"gaol/internal/date"
 	"gaol/internal/event"
 	"gaol/internal/filter"
+	"gaol/internal/host"
 	"gaol/internal/jail"
 )
 
@@ -24,6 +26,8 @@ type Subject struct {
 	Encoding    string       // logencoding
 	Jail        *config.Jail // whose filter it is; nil: none's
 	Others      []Other      // the same filter with other values of its parameters
+	// With is the filter with another value of a parameter. nil: it has no parameters.
+	With func(param, value string) (Other, bool)
 }
 
 // Other is a filter in another mode.
@@ -41,23 +45,32 @@ func SubjectOfJail(opts config.LoadOptions, j config.Jail) Subject {
 			return s // the jail's own expressions know no mode
 		}
 	}
-	s.Others = othersOf(opts, j.Filter, j.UseDNS, fmt.Sprintf("in jail %s: filter = ", j.Name))
+	s.vary(opts, j.Filter, j.UseDNS, fmt.Sprintf("in jail %s: filter = ", j.Name))
 	return s
 }
 
 // SubjectOfFilter is a filter alone, with its other modes.
 func SubjectOfFilter(opts config.LoadOptions, f config.FilterSpec, given string) Subject {
 	j := config.Jail{Filter: f, FilterName: f.Name, UseDNS: cmp.Or(f.UseDNS, "warn")}
-	return Subject{Filter: given, Spec: specOf(j), DatePattern: f.DatePattern, Others: othersOf(opts, f, j.UseDNS, "filter = ")}
+	s := Subject{Filter: given, Spec: specOf(j), DatePattern: f.DatePattern}
+	s.vary(opts, f, j.UseDNS, "filter = ")
+	return s
 }
 
-func othersOf(opts config.LoadOptions, f config.FilterSpec, usedns, write string) (all []Other) {
-	for _, v := range config.Variants(opts, f) {
+// vary adds the other forms of a filter. write is what stands before its name in an edit.
+func (s *Subject) vary(opts config.LoadOptions, f config.FilterSpec, usedns, write string) {
+	other := func(v config.Variant) Other {
 		what := v.Param + "=" + v.Value
-		all = append(all, Other{What: what, Write: write + f.Name + "[" + what + "]",
-			Spec: specOf(config.Jail{Filter: v.Filter, FilterName: f.Name, UseDNS: usedns})})
+		return Other{What: what, Write: write + f.Name + "[" + what + "]",
+			Spec: specOf(config.Jail{Filter: v.Filter, FilterName: f.Name, UseDNS: usedns})}
 	}
-	return all
+	for _, v := range config.Variants(opts, f) {
+		s.Others = append(s.Others, other(v))
+	}
+	s.With = func(param, value string) (Other, bool) {
+		v, ok := config.With(opts, f, param, value)
+		return other(v), ok
+	}
 }
 
 // ExplainOptions say which lines are to be explained, and by which clock.
@@ -265,4 +278,30 @@ func (x *explainer) count(e *event.Explanation, m *filter.Match, entry event.Ent
 	if t, counted := x.jail.Counted(f.ID); counted && !c.Bans {
 		c.Failures = t.Count
 	}
+}
+
+// SparedBy says whom a jail spares by its configuration and by what this machine is, without a
+// daemon: whose allow-list is not known then.
+func SparedBy(j config.Jail) (func(id string, kind event.IDKind) (why string, spared bool), error) {
+	list, bad := host.ParseList(j.IgnoreIP, host.NewResolver())
+	proxies, err := readProxies(j.TrustedProxies)
+	own, errFloor := host.ReadFloor()
+	if err := errors.Join(errors.Join(bad...), err, errFloor); err != nil {
+		return nil, err
+	}
+	return func(id string, kind event.IDKind) (string, bool) {
+		if why, ok := own.Protects(id, kind); ok {
+			return why, true
+		}
+		if why, ok := proxies.Protects(id, time.Now()); ok {
+			return j.Where("trusted_proxies").String() + ": " + why, true
+		}
+		if j.IgnoreSelf && own.Own(id) {
+			return "it is this machine's own address (ignoreself)", true
+		}
+		if entry, ok := list.Contains(id, kind); ok {
+			return j.Where("ignoreip").String() + ": ignoreip has " + entry, true
+		}
+		return "", false
+	}, nil
 }

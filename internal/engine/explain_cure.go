@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"gaol/internal/date"
@@ -42,7 +44,7 @@ func (x *explainer) cure() error {
 	if !wanted {
 		return nil
 	}
-	for _, other := range x.s.Others {
+	for _, other := range append(slices.Clone(x.s.Others), x.programs()...) {
 		program, dates, decode, err := x.s.compile(other.Spec, x.o.Now)
 		if err != nil {
 			continue // such a mode is broken: nothing to write
@@ -52,12 +54,47 @@ func (x *explainer) cure() error {
 		for i := range x.all {
 			entry, _ := c.Cut(event.Line{Text: x.all[i].Line}, "", x.o.Now)
 			m := f.Match(entry, entry.Time)
-			if e := &x.all[i]; m.Verdict == filter.Failed && curable(e) {
+			e := &x.all[i]
+			if !curable(e) {
+				continue
+			}
+			if e.Modes++; m.Verdict == filter.Failed {
 				e.Cures = append(e.Cures, event.Cure{What: other.What, Write: other.Write, Where: m.Where})
 			}
 		}
 	}
 	return nil
+}
+
+// The name of a program: at the start of what prefregex left, where the filter expects another,
+// and behind the host name of a line that prefregex does not match.
+var (
+	program    = regexp.MustCompile(`^\s*([\w./-]+)(?:\[\d+\])?: `)
+	anyProgram = regexp.MustCompile(`^\s*\S+ ([\w./-]+)(?:\[\d+\])?: `)
+)
+
+// programs are the filter for other programs, those that the lines without a match name: sshd is
+// sshd-session since OpenSSH 9.8.
+func (x *explainer) programs() (all []Other) {
+	if x.s.With == nil {
+		return nil
+	}
+	tried := map[string]bool{}
+	for i := range x.all {
+		e := &x.all[i]
+		m := program.FindStringSubmatch(cmp.Or(e.Content, e.Text))
+		if m == nil && e.Prefix != nil && !e.Prefix.Matched {
+			m = anyProgram.FindStringSubmatch(e.Text)
+		}
+		if e.Outcome != event.LineMissed || m == nil || tried[m[1]] {
+			continue
+		}
+		tried[m[1]] = true
+		if other, ok := x.s.With("_daemon", m[1]); ok {
+			all = append(all, other)
+		}
+	}
+	return all
 }
 
 // curable says whether a line might count in another mode.

@@ -46,6 +46,7 @@ type Explanation struct {
 	Spared string `json:"spared,omitempty"` // why the id is not banned
 	Count  *Count `json:"count,omitempty"`
 	Cures  []Cure `json:"cures,omitempty"` // what would make it count, as trying has shown
+	Modes  int    `json:"modes,omitempty"` // in how many other modes of the filter it was tried
 }
 
 // DateStep is what was found out about a line's time.

@@ -196,7 +196,11 @@ func (t *tracer) repeat(a attempt) {
 		again()
 	}
 	if s.part >= n.min {
-		t.to(a, s.next)
+		out := a
+		if s.part == 0 && a.from == n.at {
+			out.entry = -1 // what follows an optional piece is expected by itself
+		}
+		t.to(out, s.next)
 	}
 	if n.mode != lazy {
 		again()

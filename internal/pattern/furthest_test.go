@@ -22,6 +22,7 @@ func TestFurthest(t *testing.T) {
 		{`^(?:a|a)+b`, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", `b`},
 		{`^(?:)*x`, "y", "", `(?:)*x`},
 		{`^x{2,3}y`, "xxxxy", "xxx", `y`},
+		{`^a b?]?: c`, "a d", "a ", `: c`},
 		{`(?<=ab)c`, "abd", "ab", `c`},
 	} {
 		s, err := Furthest(c.expr, Options{}, c.text)
