@@ -32,7 +32,8 @@ type Own struct {
 	// ContainerSocket is where the container engine listens, several separated by blanks; empty: where Docker and Podman do.
 	ContainerSocket string
 	Firewall        string // auto, nft or iptables: what banaction = gaol bans with
-	Labels          bool   // containers may join jails by their label gaol.jail
+	Web             Web
+	Labels          bool // containers may join jails by their label gaol.jail
 }
 
 // Key describes one of gaol's own configuration keys, for check and for the documentation.
@@ -42,7 +43,7 @@ type Key struct {
 
 // Keys is the one table of all keys that gaol adds to fail2ban's language.
 func Keys() []Key {
-	return []Key{
+	return append([]Key{
 		{"socket", "gaol.conf", definition, "/run/gaol/gaol.sock", "0.1", "gaol's own control socket"},
 		{"socket_group", "gaol.conf", definition, "", "0.1", "group that may use the socket; root only when empty"},
 		{"state", "gaol.conf", definition, "/var/lib/gaol", "0.1", "directory of bans, failures and read positions"},
@@ -60,7 +61,7 @@ func Keys() []Key {
 		{"maxbanrate", "jail.conf", "jail", "0", "0.1", "bans of a minute at most; 0: no limit. 1000 in the embedded configuration"},
 		{"trusted_proxies", "jail.conf", "jail", "", "0.1", "addresses and networks of proxies before the service: never banned, whatever the log says"},
 		{"maxbans", "jail.conf", "jail", "0", "0.1", "bans at a time at most; 0: no limit. 50000 in the embedded configuration"},
-	}
+	}, webKeys()...)
 }
 
 // globalReader reads [Definition] of a global file.
@@ -143,7 +144,7 @@ func (l *loader) own() Own {
 	if labels != "on" && labels != "off" {
 		g.complain("labels", values["labels"], "off")
 	}
-	return Own{Labels: labels == "on", Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"], Firewall: values["firewall"], ContainerSocket: values["container_socket"]}
+	return Own{Web: g.web(values), Labels: labels == "on", Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"], Firewall: values["firewall"], ContainerSocket: values["container_socket"]}
 }
 
 // optional reads a global file that may be missing.
