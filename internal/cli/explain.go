@@ -85,7 +85,13 @@ func runExplain(ctx context.Context, out io.Writer, o explainOptions, lines []st
 	}
 	s.DatePattern = cmp.Or(o.datepattern, s.DatePattern)
 	s.Spec.UseDNS = cmp.Or(o.usedns, s.Spec.UseDNS)
-	all, err := engine.Explain(ctx, s, engine.ExplainOptions{Lines: lines, Now: now, All: o.all})
+	ask := engine.ExplainOptions{Lines: lines, Now: now, All: o.all}
+	if s.Jail != nil {
+		if ask.Spared, err = engine.SparedBy(*s.Jail); err != nil {
+			return err
+		}
+	}
+	all, err := engine.Explain(ctx, s, ask)
 	if err != nil {
 		return err
 	}

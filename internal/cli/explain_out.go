@@ -66,11 +66,14 @@ func headline(e *event.Explanation, of int) string {
 		return name + " matches nothing: the filter has no failregex"
 	case n.Kind == "prefregex":
 		return fmt.Sprintf("%s matches nothing: prefregex %s stops at character %d, so that no failregex is tried", name, whereOf(n), n.Stop.At+1)
-	case n.Stop.Literal == 0:
+	case !tells(n):
 		return name + " matches nothing: no failregex knows how it begins"
 	}
 	return fmt.Sprintf("%s matches nothing: failregex %s came furthest, to character %d", name, whereOf(n), n.Stop.At+1)
 }
+
+// tells says whether it means anything that an expression came furthest.
+func tells(s *event.RuleStep) bool { return s.Stop.Literal > 0 || s.Where == "" }
 
 // whereOf names an expression by its place, or by its number where it was given as text.
 func whereOf(s *event.RuleStep) string {
@@ -142,7 +145,7 @@ func (r *rows) explain(e *event.Explanation) {
 	switch {
 	case e.Rule != nil:
 		r.step("failregex", e.Rule)
-	case e.Nearest != nil && e.Nearest.Kind != "prefregex" && e.Nearest.Stop.Literal > 0:
+	case e.Nearest != nil && e.Nearest.Kind != "prefregex" && tells(e.Nearest):
 		r.step("failregex", e.Nearest)
 	}
 	if e.Ignore != nil {
@@ -160,13 +163,16 @@ func (r *rows) date(e *event.Explanation) {
 	case d.Stamp == "" && d.Template == "":
 		r.row("date", "none")
 	case d.Time.IsZero():
-		r.row("date", "%q, template %s", d.Stamp, d.Template)
+		r.row("date", "%q", d.Stamp)
 	default:
-		zone := "in this machine's time zone, or logtimezone's"
+		zone := "in this machine's time zone or logtimezone"
 		if d.Zoned {
 			zone = "it names its zone"
 		}
-		r.row("date", "%q is %s (%s), template %s", d.Stamp, d.Time.Local().Format("2006-01-02 15:04:05 -0700"), zone, d.Template)
+		r.row("date", "%q is %s (%s)", d.Stamp, d.Time.Local().Format("2006-01-02 15:04:05 -0700"), zone)
+	}
+	if d.Template != "" {
+		r.more("template: %s", d.Template)
 	}
 	if d.Effect != "" {
 		r.more("%s", d.Effect)
@@ -272,14 +278,17 @@ func (r *rows) cures(e *event.Explanation) {
 		}
 		say("write %s: then failregex %s counts it", c.Write, c.Where)
 	}
+	if e.Tag == "<F-MLFGAINED>" {
+		return
+	}
 	if alone && e.Outcome == event.LineHelps && e.Connection != "" {
 		say("a later line of the same connection that counts takes this one along; it is remembered for 5 minutes")
 	}
-	if e.Outcome == event.LineWaits {
+	if alone && e.Outcome == event.LineWaits {
 		say("a later line of the same connection that names the address, within 5 minutes")
 	}
 	if label != "" && e.Modes > 0 {
-		say("none of %s does, tried one by one", plural(e.Modes, "other mode"))
+		say("no other form of the filter counts it (%d tried)", e.Modes)
 	}
 }
 

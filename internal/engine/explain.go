@@ -26,6 +26,7 @@ type Subject struct {
 	Encoding    string       // logencoding
 	Jail        *config.Jail // whose filter it is; nil: none's
 	Others      []Other      // the same filter with other values of its parameters
+	Daemon      string       // which programs the filter expects, as a regex; empty: it does not say
 	// With is the filter with another value of a parameter. nil: it has no parameters.
 	With func(param, value string) (Other, bool)
 }
@@ -67,6 +68,7 @@ func (s *Subject) vary(opts config.LoadOptions, f config.FilterSpec, usedns, wri
 	for _, v := range config.Variants(opts, f) {
 		s.Others = append(s.Others, other(v))
 	}
+	s.Daemon = f.Daemon
 	s.With = func(param, value string) (Other, bool) {
 		v, ok := config.With(opts, f, param, value)
 		return other(v), ok

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"gaol/internal/date"
 	"gaol/internal/event"
@@ -70,6 +71,7 @@ func (x *explainer) cure() error {
 // and behind the host name of a line that prefregex does not match.
 var (
 	program    = regexp.MustCompile(`^\s*([\w./-]+)(?:\[\d+\])?: `)
+	word       = regexp.MustCompile(`^\w+`)
 	anyProgram = regexp.MustCompile(`^\s*\S+ ([\w./-]+)(?:\[\d+\])?: `)
 )
 
@@ -86,7 +88,7 @@ func (x *explainer) programs() (all []Other) {
 		if m == nil && e.Prefix != nil && !e.Prefix.Matched {
 			m = anyProgram.FindStringSubmatch(e.Text)
 		}
-		if e.Outcome != event.LineMissed || m == nil || tried[m[1]] {
+		if e.Outcome != event.LineMissed || m == nil || tried[m[1]] || !x.related(m[1]) {
 			continue
 		}
 		tried[m[1]] = true
@@ -95,6 +97,16 @@ func (x *explainer) programs() (all []Other) {
 		}
 	}
 	return all
+}
+
+// related says whether a program may be one of those that the filter is for: sshd-session and sshd.
+func (x *explainer) related(name string) bool {
+	for _, own := range []string{x.s.Spec.Name, word.FindString(x.s.Daemon)} {
+		if own != "" && strings.HasPrefix(name, own) {
+			return true
+		}
+	}
+	return false
 }
 
 // curable says whether a line might count in another mode.

@@ -70,10 +70,11 @@ type place struct {
 // attempt is one way of matching, up to a place.
 type attempt struct {
 	place
-	literal int
-	from    int // where the piece that begins at entry begins in the expression
-	entry   int // where in the text the outermost piece that is tried now began
-	caps    *capture
+	literal   int
+	from      int  // where the piece that begins at entry begins in the expression
+	entry     int  // where in the text the outermost piece that is tried now began
+	literally bool // the last character was taken by a literal one
+	caps      *capture
 }
 
 // capture is a bound of a group, newest first.
@@ -86,6 +87,7 @@ type capture struct {
 // failure is where an attempt ended.
 type failure struct {
 	pos, literal, at, from int
+	within                 bool // behind literal characters, of which it is the next
 }
 
 type tracer struct {
@@ -250,7 +252,7 @@ func (t *tracer) leaf(a attempt) {
 	default:
 		if ok = t.takes(n, a.pos); ok {
 			a.pos += runeLen(t.text, a.pos)
-			if n.op == nLit {
+			if a.literally = n.op == nLit; a.literally {
 				a.literal++
 			}
 		}
@@ -259,7 +261,7 @@ func (t *tracer) leaf(a attempt) {
 		t.to(a, a.s.next)
 		return
 	}
-	f := failure{pos: a.pos, literal: a.literal, at: n.at, from: n.at}
+	f := failure{pos: a.pos, literal: a.literal, at: n.at, from: n.at, within: a.literally && n.op == nLit}
 	if a.entry == a.pos {
 		f.from = a.from
 	}
@@ -269,7 +271,8 @@ func (t *tracer) leaf(a attempt) {
 }
 
 // before says whether g came further: by what it took literally, else by what it had matched of
-// the expression, else by where in the text it stands.
+// the expression, else by where in the text it stands. Where a word broke off, the first such
+// place is the telling one: in "for root with 192.0.2.1 port" `.* from ` breaks off at "with".
 func (f failure) before(g failure) bool {
 	switch {
 	case f.literal != g.literal:
@@ -277,7 +280,7 @@ func (f failure) before(g failure) bool {
 	case f.at != g.at:
 		return f.at < g.at
 	}
-	return f.pos < g.pos
+	return g.within == (g.pos < f.pos) && f.pos != g.pos
 }
 
 // takes says whether a node of one character takes the one at pos.
