@@ -60,9 +60,12 @@ func (b *bus) leave(s *subscriber) {
 	b.some.Store(len(b.subs) > 0)
 }
 
+// heard says whether anybody listens.
+func (b *bus) heard() bool { return b != nil && b.some.Load() }
+
 // publish tells h; it does not wait for anybody.
 func (b *bus) publish(h event.Happening) {
-	if b == nil || !b.some.Load() {
+	if !b.heard() {
 		return
 	}
 	h.Time = b.now()
@@ -155,7 +158,7 @@ func (s *subscriber) pump(ctx context.Context, out chan<- event.Happening, now f
 
 // happened tells a decision that was carried out.
 func (b *bus) happened(jail string, d event.Decision, dryRun bool) {
-	if b == nil || !b.some.Load() {
+	if !b.heard() {
 		return
 	}
 	h := event.Happening{Jail: jail, Reason: d.Reason, Restored: d.Restored, DryRun: dryRun}

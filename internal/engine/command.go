@@ -18,6 +18,12 @@ var _ control.Daemon = (*engine)(nil)
 
 // Do carries out one command of the control socket.
 func (e *engine) Do(ctx context.Context, c control.Command) (control.Reply, error) {
+	reply, err := e.do(ctx, c)
+	e.recall(&reply) // here, where no jail waits for it
+	return reply, err
+}
+
+func (e *engine) do(ctx context.Context, c control.Command) (control.Reply, error) {
 	switch c := c.(type) {
 	case control.Status:
 		return e.status(c)

@@ -62,6 +62,7 @@ type deps struct {
 	shelf    shelf
 	commit   func(store.Change) <-chan error
 	past     func(ctx context.Context, jail, id string) (times int, last time.Time, err error)
+	evidence func(ctx context.Context, jail string, bans []event.Ban) error // store.Evidence
 	// maxMatches is dbmaxmatches: how many log lines the store keeps of a ban.
 	maxMatches func() int
 	apply      func([]firewall.Change) error
@@ -219,7 +220,7 @@ func (e *engine) openStore(undo *cleanups) error {
 	done := make(chan struct{})
 	go func() { defer close(done); c.run() }()
 	undo.add("write down state", func() error { close(c.queue); <-done; return nil })
-	e.deps = &deps{now: e.o.Now, log: e.log, resolver: host.NewResolver(), commit: c.commit, past: s.Past, maxMatches: e.maxMatches, dryRun: e.o.DryRun, allows: &allows{}}
+	e.deps = &deps{now: e.o.Now, log: e.log, resolver: host.NewResolver(), commit: c.commit, past: s.Past, evidence: s.Evidence, maxMatches: e.maxMatches, dryRun: e.o.DryRun, allows: &allows{}}
 	e.deps.bus = newBus(e.o.Now)
 	undo.add("end the bus", e.deps.bus.close)
 	if _, err := e.readAllowed(); err != nil {
@@ -360,5 +361,5 @@ func (e *engine) purge() error {
 		names = append(names, w.conf.Name)
 		w.call(func() { age = max(age, w.conf.FindTime) }) // a position forgotten earlier would count failures twice
 	}
-	return e.store.Purge(e.ctx, e.o.Now(), age, names)
+	return errors.Join(e.store.Purge(e.ctx, e.o.Now(), age, names), e.store.Trim(e.ctx, e.maxMatches()))
 }

@@ -100,20 +100,6 @@ func (w *worker) raise(add, remove []event.Ban, now time.Time) firewall.Change {
 	return change
 }
 
-// adoptRaised takes over that a ban in the kernel is one of all ports, and drops what the jail
-// holds of it where it does not escalate any more.
-func (w *worker) adoptRaised(bans []event.Ban, kernel []firewall.Element) {
-	_, escalates := w.raised()
-	for i := range bans {
-		switch b := &bans[i]; {
-		case !escalates:
-			b.Scope = ""
-		case slices.ContainsFunc(kernel, func(el firewall.Element) bool { p, ok := prefixOf(*b); return ok && p == el.Prefix }):
-			b.Scope = event.AllPorts
-		}
-	}
-}
-
 // lackingRaised adds to lost the bans of all ports that the kernel lacks as such.
 func (w *worker) lackingRaised(lost []event.Ban, kernel map[string][]firewall.Element, now time.Time) []event.Ban {
 	t, ok := w.raised()

@@ -121,7 +121,7 @@ func (w *worker) options(f *floor) jail.Options {
 	return jail.Options{
 		Name: c.Name, MaxRetry: c.MaxRetry, FindTime: c.FindTime, BanTime: c.BanTime, MaxMatches: c.MaxMatches,
 		Increment: w.increment(), Shields: w.shields(),
-		Width: jail.Width(c.Prefix), BanRate: c.Valve.Rate, BanLimit: c.Valve.Bans, Aggregate: aggregateOf(c.Aggregate),
+		Width: jail.Width(c.Prefix), BanRate: c.Valve.Rate, BanLimit: c.Valve.Bans, Aggregate: aggregateOf(c.Aggregate), Light: w.light(),
 		Known:     w.known(),
 		Protected: w.protects(f),
 		Spared:    w.spares(f),

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -42,11 +42,11 @@ func (e *engine) startJails(undo *cleanups) error {
 	if err := e.deps.ensure(); err != nil {
 		return err
 	}
-	kernel, err := e.fw.List()
+	names, err := e.places()
 	if err != nil {
 		return err
 	}
-	if err := e.forgetJails(kernel); err != nil {
+	if err := e.forgetJails(names); err != nil {
 		return err
 	}
 	intents, err := e.store.Pending(e.ctx)
@@ -61,11 +61,15 @@ func (e *engine) startJails(undo *cleanups) error {
 	}
 	slices.SortStableFunc(plans, func(a, b *plan) int { return held[a.conf.Name] - held[b.conf.Name] })
 	for _, p := range plans {
-		w := e.workers[p.conf.Name]
-		if err := e.launch(w, nil, kernel, intents); err != nil {
+		if err := e.launch(e.workers[p.conf.Name], nil, true, intents); err != nil {
+			e.mu.Lock()
 			delete(e.workers, p.conf.Name)
+			e.mu.Unlock()
 			e.problems = append(e.problems, e.breakJail(p.conf, err)...)
 		}
+	}
+	for _, w := range e.running() {
+		<-w.restored
 	}
 	if len(e.workers) == 0 && len(e.conf.Jails) > 0 {
 		return fmt.Errorf("%w: each one is broken", ErrNoJail)
@@ -116,14 +120,16 @@ func (e *engine) newWorker(p *plan) *worker {
 	w := &worker{
 		plan: p, deps: e.deps, asks: newAsker(), filter: filter.New(p.program), log: e.log,
 		marks: map[string]event.Mark{}, cutters: map[string]*date.Cutter{}, perSource: map[string]*event.SourceStatus{},
-		batches: make(chan event.Batch), calls: make(chan func()), done: make(chan struct{}),
+		batches: make(chan event.Batch), calls: make(chan func()), restored: make(chan struct{}), done: make(chan struct{}),
 	}
 	w.jail = jail.New(w.options(e.deps.floor))
 	return w
 }
 
-// launch brings a worker's state back and lets it go. before is the worker it replaces.
-func (e *engine) launch(w *worker, before *worker, kernel map[string][]firewall.Element, intents []event.Intent) error {
+// launch reads a worker's state and lets it go: it brings its bans back by itself, beside other
+// jails that read their logs already, and closes w.restored. adopt: what the kernel holds counts too.
+// before is the worker it replaces.
+func (e *engine) launch(w *worker, before *worker, adopt bool, intents []event.Intent) error {
 	name := w.conf.Name
 	state, err := e.store.Load(e.ctx, name)
 	if err != nil {
@@ -152,16 +158,20 @@ func (e *engine) launch(w *worker, before *worker, kernel map[string][]firewall.
 	}
 	w.filter.Track()
 	if before == nil {
-		w.queue.recover(intentsOf(intents, name), inForce(state.Bans, e.o.Now()))
+		w.queue.recover(intentsOf(intents, name), w.queue.inForce(state.Bans, e.o.Now()))
 	} else {
 		w.queue.follow(old, gone)
 	}
-	w.restore(state, kernel)
-	w.announce()
-	e.differs(w)
 	ctx, cancel := context.WithCancel(e.ctx)
 	w.stop = cancel
-	go w.run(ctx)
+	go func() {
+		w.restore(state, adopt)
+		state = store.State{}
+		w.announce()
+		e.differs(w)
+		close(w.restored)
+		w.run(ctx)
+	}()
 	return nil
 }
 
@@ -185,67 +195,6 @@ func banTimeText(d time.Duration) string {
 	return d.String()
 }
 
-// restore compares the store with the kernel: in both, the later end counts; only in the
-// kernel, the ban is adopted; only in the store and not over, it is added; lifted but not
-// confirmed, it is deleted.
-func (w *worker) restore(state store.State, kernel map[string][]firewall.Element) {
-	now := w.deps.now()
-	bans := slices.Clone(state.Bans)
-	known := make(map[string]int, len(bans))
-	for i, b := range bans {
-		known[b.ID] = i
-	}
-	var lifted []event.Ban
-	for _, id := range state.Unbanned {
-		lifted = append(lifted, event.Ban{ID: id})
-	}
-	for _, el := range kernel[w.conf.Name] {
-		id, kind := idOf(el.Prefix)
-		end := time.Time{}
-		if el.Timeout > 0 {
-			end = now.Add(el.Timeout)
-		}
-		if i, ok := known[id]; ok {
-			if b := &bans[i]; !b.End.IsZero() && (end.IsZero() || end.Sub(b.End) > time.Second) {
-				b.End = end
-			}
-			continue
-		}
-		if !slices.Contains(state.Unbanned, id) && !slices.Contains(state.Folds, id) {
-			bans = append(bans, event.Ban{Jail: w.conf.Name, ID: id, Kind: kind, IP: id, Start: now, End: end,
-				Reason: "found in the kernel's set"})
-		}
-	}
-	w.adoptRaised(bans, kernel[w.conf.Name+raisedSuffix])
-	if len(lifted) > 0 && w.kernel(nil, lifted, now) {
-		w.confirmed = state.Unbanned
-	}
-	most := w.deps.maxMatches()
-	w.onDisk = func(b event.Ban) bool {
-		i, ok := known[b.ID]
-		return ok && stored(state.Bans[i], b) && len(b.Matches) <= most
-	}
-	w.settle(context.Background(), w.jail.Restore(bans, state.Tallies, now))
-	w.onDisk = nil
-	w.clearFolds(state.Folds)
-	w.written()
-}
-
-// stored says whether a ban that was restored is as the store holds it. What restoring may
-// change is its end and how often its id was banned; writing 100,000 that did not change cost
-// more than all else of a start.
-func stored(old, restored event.Ban) bool {
-	return old.End.Equal(restored.End) && old.Times == restored.Times && old.Scope == restored.Scope
-}
-
-// idOf is how a jail names what the kernel bans.
-func idOf(p netip.Prefix) (string, event.IDKind) {
-	if p.IsSingleIP() {
-		return p.Addr().String(), event.Address
-	}
-	return p.String(), event.Network
-}
-
 // differs says what the firewall in use carries out otherwise than the jail asks for.
 func (e *engine) differs(w *worker) {
 	fw, ok := e.fw.(interface {
@@ -259,11 +208,21 @@ func (e *engine) differs(w *worker) {
 	}
 }
 
+// places names the jails that have a place in the kernel. The bans there are each jail's own
+// business: to list 100,000 takes a while.
+func (e *engine) places() ([]string, error) {
+	if fw, ok := e.fw.(interface{ Places() ([]string, error) }); ok {
+		return fw.Places()
+	}
+	kernel, err := e.fw.List()
+	return slices.Collect(maps.Keys(kernel)), err
+}
+
 // forgetJails deletes from the kernel the jails that are configured no more. Jails that are
 // configured but broken keep their bans.
-func (e *engine) forgetJails(kernel map[string][]firewall.Element) error {
+func (e *engine) forgetJails(places []string) error {
 	var changes []firewall.Change
-	for name := range kernel {
+	for _, name := range places {
 		jail, raised := e.raisedOf(name)
 		if !raised {
 			jail = name
@@ -313,7 +272,10 @@ func intentsOf(all []event.Intent, jail string) (own []event.Intent) {
 	return own
 }
 
-func inForce(bans []event.Ban, now time.Time) map[string]bool {
+func (as *actors) inForce(bans []event.Ban, now time.Time) map[string]bool {
+	if len(as.all) == 0 {
+		return nil // nobody asks
+	}
 	m := map[string]bool{}
 	for _, b := range bans {
 		if b.End.IsZero() || b.End.After(now) {

@@ -232,11 +232,11 @@ func (e *engine) forgetMembers() {
 	if !l.waiting || e.containers.now().Engine == "" {
 		return
 	}
-	kernel, err := e.fw.List()
+	places, err := e.places()
 	if err == nil {
 		l.waiting = false
 		e.mu.Lock()
-		err = e.forgetJails(kernel)
+		err = e.forgetJails(places)
 		e.mu.Unlock()
 	}
 	if err != nil {

@@ -127,7 +127,7 @@ func (e *engine) replace(p *plan, again bool) error {
 			e.log.Error(fmt.Sprintf("[%s] end the bans of all ports", name), "error", err)
 		}
 	}
-	if err := e.launch(w, old, nil, nil); err != nil {
+	if err := e.launch(w, old, false, nil); err != nil {
 		e.mu.Lock()
 		delete(e.workers, name)
 		e.mu.Unlock()
@@ -140,6 +140,7 @@ func (e *engine) replace(p *plan, again bool) error {
 		}
 		return err
 	}
+	<-w.restored
 	if old != nil {
 		w.call(func() { w.carry(before) })
 	}
@@ -152,12 +153,13 @@ func (e *engine) revive(old *worker, cause error) error {
 	e.mu.Lock()
 	e.workers[old.conf.Name] = again
 	e.mu.Unlock()
-	if err := e.launch(again, old, nil, nil); err != nil {
+	if err := e.launch(again, old, false, nil); err != nil {
 		e.mu.Lock()
 		delete(e.workers, old.conf.Name)
 		e.mu.Unlock()
 		return fmt.Errorf("%w; and the version before does not start either: %w", cause, err)
 	}
+	<-again.restored
 	return fmt.Errorf("%w; the version before goes on", cause)
 }
 

@@ -96,12 +96,11 @@ func (w *worker) impose(ctx context.Context, ds []event.Decision) {
 		w.tellIncrease(d)
 		w.tellRaise(d)
 	}
-	if w.onDisk != nil {
-		bans = slices.DeleteFunc(bans, w.onDisk)
-	}
+	bans = slices.DeleteFunc(bans, w.restoring.onDisk)
 	if len(bans) > 0 {
 		w.commit(store.Change{Jail: w.conf.Name, Time: now, Bans: w.storedBans(bans)})
 	}
+	w.recall(ds)
 	for _, d := range ds {
 		switch d.Kind {
 		case event.Prolong:
@@ -151,6 +150,7 @@ func (w *worker) lift(ctx context.Context, ds []event.Decision) {
 			delete(w.pasts, d.Ban.ID)
 		}
 	}
+	w.recall(ds)
 	w.commit(store.Change{Jail: w.conf.Name, Time: now, Unbans: ids, Reason: ds[0].Reason, Forgiven: forgiven})
 	w.written()
 	if w.kernel(nil, bans, now) {
@@ -175,7 +175,9 @@ func (w *worker) kernel(add, remove []event.Ban, now time.Time) bool {
 			continue // a fold stands for it
 		}
 		if el, ok := elementOf(b, now); ok {
-			change.Add = append(change.Add, el)
+			if !w.restoring.holds(el) {
+				change.Add = append(change.Add, el)
+			}
 		} else if prefix, valid := prefixOf(b); valid {
 			change.Remove = append(change.Remove, prefix) // over before it could be written
 		} else {
@@ -248,6 +250,8 @@ func (w *worker) tell(d event.Decision) {
 	switch {
 	case d.Kind == event.Impose && w.deps.dryRun:
 		verb = "Would ban"
+	case d.Kind == event.Impose && d.Restored && w.restoring.told():
+		return
 	case d.Kind == event.Impose && d.Restored:
 		verb = "Restore Ban"
 	case d.Kind == event.Impose:

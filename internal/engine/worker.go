@@ -17,16 +17,17 @@ import (
 // talk to it through batches and calls.
 type worker struct {
 	*plan
-	deps    *deps
-	jail    *jail.Jail
-	filter  *filter.Filter
-	cutters map[string]*date.Cutter // by source
-	sources []source.Source
-	batches chan event.Batch
-	calls   chan func()
-	done    chan struct{}
-	stop    context.CancelFunc
-	log     *slog.Logger
+	deps     *deps
+	jail     *jail.Jail
+	filter   *filter.Filter
+	cutters  map[string]*date.Cutter // by source
+	sources  []source.Source
+	batches  chan event.Batch
+	calls    chan func()
+	done     chan struct{}
+	restored chan struct{} // closed when the bans are back
+	stop     context.CancelFunc
+	log      *slog.Logger
 
 	lines, aborted, cut uint64
 	perSource           map[string]*event.SourceStatus
@@ -47,9 +48,9 @@ type worker struct {
 	looked              time.Time     // when its bans were last compared with the kernel's
 	lookTook            time.Duration // and how long that took
 	problem             string
-	onDisk              func(event.Ban) bool // while bans are restored: the store holds it like this
-	idle                bool                 // fail2ban-client set JAIL idle on: no log is read
-	carried             counters             // of the worker before
+	restoring           *restoring
+	idle                bool     // fail2ban-client set JAIL idle on: no log is read
+	carried             counters // of the worker before
 	abortTold           time.Time
 	pasts               map[string]jail.Record // earlier bans in this jail, as of pastsFrom or later
 	pastsFrom           time.Time

@@ -121,6 +121,10 @@ type Ban struct {
 	Times   int       `json:"times,omitempty"` // how often the id was banned, with this one (bantime.increment)
 	Scope   string    `json:"scope,omitempty"` // what it closes: the jail's ports (empty), or AllPorts
 	Fold    bool      `json:"fold,omitempty"`  // it stands for Count bans of one prefix (aggregate), and is none of its own
+
+	// Bare: Matches, Fields, Regex and Source were left in the store, which keeps them when such a
+	// ban is written over what it has.
+	Bare bool `json:"-"`
 }
 
 // Tally is a jail's count for one id that is not banned yet (§4.1 of fail2ban's rules).

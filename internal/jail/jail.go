@@ -50,6 +50,7 @@ type Options struct {
 	BanRate    int           // bans of a minute at most, of those that are not by hand; 0: no limit
 	BanLimit   int           // bans at a time at most, likewise; a fold is one
 	Aggregate  *Aggregate    // how bans are folded; nil: not. Reconfigure does not change it
+	Light      bool          // bans that hold keep no evidence: the caller does. They are Bare wherever they come from the jail later
 
 	// Spared says whom automatic bans pass over (ignoreip, ignoreself), and why. May be nil.
 	Spared func(id string, kind event.IDKind) (why string, spared bool)
@@ -82,7 +83,7 @@ func New(o Options) *Jail {
 		o:       o,
 		tallies: newTallies(MaxOffenders),
 		spared:  newTallies(maxSpared),
-		bans:    newBans(),
+		bans:    bans{jail: o.Name, light: o.Light},
 		told:    limiter{},
 	}
 	j.tallies.dirty = map[string]struct{}{}
@@ -94,7 +95,7 @@ func New(o Options) *Jail {
 // Reconfigure replaces the rules; counts and bans stay as they are (§4.5, reload). New rules
 // are applied to an id with its next failure.
 func (j *Jail) Reconfigure(o Options) {
-	j.o = o
+	j.o, j.bans.light = o, o.Light
 	j.folds.doubt()
 }
 
@@ -112,14 +113,14 @@ func (j *Jail) Fail(f event.Failure, now time.Time) []event.Decision {
 	}
 	j.totalFailed++
 	f, prefix, shield := j.widen(f)
-	t := j.tallies.add(f, j.o)
-	if t.Count < j.o.MaxRetry {
-		t = j.tallies.weigh(f.ID, j.o.Increment.extra(f.ID, f.Time, j.o.MaxRetry))
+	at := j.tallies.add(f, j.o)
+	if t := &j.tallies.all[at]; int(t.count) < j.o.MaxRetry { // the failures stay those that were seen
+		t.count += int32(j.o.Increment.extra(f.ID, f.Time, j.o.MaxRetry))
+		if int(t.count) < j.o.MaxRetry {
+			return nil
+		}
 	}
-	if t.Count < j.o.MaxRetry {
-		return nil
-	}
-	b := banOf(j.o, t)
+	b := banOf(j.o, j.tallies.unpack(at))
 	if why := j.held(f.ID, now); why != "" {
 		return j.hold(b, why, now)
 	}
@@ -134,10 +135,11 @@ func (j *Jail) Fail(f event.Failure, now time.Time) []event.Decision {
 // failSpared counts a failure of an id that must not be banned, so that a Spare is returned
 // when the ban would have come, not for the first mistyped password.
 func (j *Jail) failSpared(f event.Failure, why string, now time.Time) []event.Decision {
-	t := j.spared.add(f, j.o)
-	if t.Count < j.o.MaxRetry {
+	at := j.spared.add(f, j.o)
+	if int(j.spared.all[at].count) < j.o.MaxRetry {
 		return nil
 	}
+	t := j.spared.unpack(at)
 	j.spared.remove(f.ID)
 	return j.spare(banOf(j.o, t), why, now)
 }

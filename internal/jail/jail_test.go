@@ -62,13 +62,13 @@ func TestCount(t *testing.T) {
 
 // 3/720·600 is 2.5, which Python rounds to the even 2; half up would give 3 and a count of 4.
 func TestCountRoundsHalfToEven(t *testing.T) {
-	tally := event.Tally{First: at(0), Last: at(0), Count: 3}
-	count(&tally, at(720), 600*time.Second)
-	if tally.Count != 3 {
-		t.Errorf("count %d, want 3", tally.Count)
+	c := tally{first: instantOf(at(0)), last: instantOf(at(0)), count: 3}
+	c.addFailure(at(720), 600*time.Second)
+	if c.count != 3 {
+		t.Errorf("count %d, want 3", c.count)
 	}
-	if tally.First != at(120) || tally.Last != at(720) {
-		t.Errorf("first %v last %v, want 120 and 720", since(tally.First), since(tally.Last))
+	if first, last := c.first.time(), c.last.time(); first != at(120) || last != at(720) {
+		t.Errorf("first %v last %v, want 120 and 720", since(first), since(last))
 	}
 }
 

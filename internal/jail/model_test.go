@@ -110,7 +110,7 @@ func (m *model) ask(t interface{ Fatal(...any) }, s, answers any) {
 
 var epoch = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-func at(s float64) time.Time           { return epoch.Add(seconds(s)) }
+func at(s float64) time.Time           { return epoch.Add(seconds(s)).Local() }
 func seconds(s float64) time.Duration  { return time.Duration(s * float64(time.Second)) }
 func since(t time.Time) (secs float64) { return t.Sub(epoch).Seconds() }
 
@@ -248,8 +248,8 @@ func answerOf(j *Jail, ds []event.Decision) answer {
 
 func talliesOf(j *Jail) map[string]event.Tally {
 	out := map[string]event.Tally{}
-	for id, t := range j.tallies.byID {
-		out[id] = t.Tally
+	for id, at := range j.tallies.byID {
+		out[id] = j.tallies.unpack(at)
 	}
 	return out
 }

@@ -26,7 +26,7 @@ func (j *Jail) Restore(bans []event.Ban, tallies []event.Tally, now time.Time) [
 			j.tallies.mark(t.ID) // for the store to forget it
 			continue
 		}
-		j.tallies.trim(j.tallies.insert(t), j.o.MaxMatches)
+		j.tallies.insert(t, j.o.MaxMatches)
 	}
 	return j.refold(ds, now)
 }

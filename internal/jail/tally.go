@@ -15,73 +15,76 @@ const purgeEvery = 5 * time.Second
 
 // tallies is the count per id, bounded by max: the id with the oldest last failure leaves.
 type tallies struct {
-	byID    map[string]*tally
+	table[tally]
 	byLast  timeline
 	max     int
 	bytes   int                 // evidence kept
 	dirty   map[string]struct{} // ids that changed or left; nil: nobody asks
 	dropped uint64
+	origins origins
 }
 
+// tally is the count of one id, packed: there are 50,000 of them in a jail under attack.
 type tally struct {
-	event.Tally
-	node *node
-	size int // bytes of evidence
+	id              string
+	evidence        string // packed lines and fields
+	first, last     instant
+	count, failures int32
+	size            int32  // bytes of lines and fields
+	pos             int32  // in byLast
+	origin          uint32 // of the last failure
+	kind            uint8
 }
 
-func newTallies(limit int) tallies { return tallies{byID: map[string]*tally{}, max: limit} }
+func newTallies(limit int) tallies { return tallies{max: limit} }
 
-// add counts f and returns the id's tally behind it.
-func (ts *tallies) add(f event.Failure, o Options) event.Tally {
-	t := ts.byID[f.ID]
-	if t == nil {
-		t = ts.insert(tallyOf(f))
-	} else {
-		ts.mark(f.ID)
-		count(&t.Tally, f.Time, o.FindTime)
-		t.Failures++
-		t.Matches = append(t.Matches, f.Matches...)
-		t.Regex, t.Source = f.Regex, f.Source
-		ts.byLast.move(t.node, t.Last)
+// add counts f and returns the place of the id's tally.
+func (ts *tallies) add(f event.Failure, o Options) int32 {
+	at, ok := ts.table.find(f.ID)
+	if !ok {
+		return ts.insert(tallyOf(f), o.MaxMatches)
 	}
-	ts.trim(t, o.MaxMatches)
-	return t.Tally
+	ts.mark(f.ID)
+	t := &ts.all[at]
+	t.addFailure(f.Time, o.FindTime)
+	t.failures++
+	t.origin = ts.origins.of(f.Regex, f.Source)
+	e := unpackEvidence(t.evidence)
+	e.matches = append(e.matches, f.Matches...)
+	ts.keep(t, e, o.MaxMatches)
+	ts.byLast.fix(ts, int(t.pos))
+	return at
 }
 
-// weigh adds n to the count of an id, which is on it, and returns its tally. The failures stay
-// those that were seen.
-func (ts *tallies) weigh(id string, n int) event.Tally {
-	t := ts.byID[id]
-	t.Count += n
-	return t.Tally
-}
-
-// count adds one failure at time at to a tally: the rate estimate of §4.1. What was counted
-// before is scaled down, half to even as Python rounds, when its first failure is out of
-// findtime; a failure older than the last one moves no time and still counts.
-func count(t *event.Tally, at time.Time, findTime time.Duration) {
-	if at.After(t.Last) {
-		if t.First.Before(at.Add(-findTime)) {
-			rate := float64(t.Count) / at.Sub(t.First).Seconds()
-			t.Count = int(math.RoundToEven(rate * findTime.Seconds()))
-			t.First = at.Add(-findTime)
+// addFailure counts one failure at time at: the rate estimate of §4.1. What was counted before is
+// scaled down, half to even as Python rounds, when its first failure is out of findtime; a failure
+// older than the last one moves no time and still counts.
+func (t *tally) addFailure(when time.Time, findTime time.Duration) {
+	if when.After(t.last.time()) {
+		if first := t.first.time(); first.Before(when.Add(-findTime)) {
+			rate := float64(t.count) / when.Sub(first).Seconds()
+			t.count = int32(math.RoundToEven(rate * findTime.Seconds()))
+			t.first = instantOf(when.Add(-findTime))
 		}
-		t.Last = at
+		t.last = instantOf(when)
 	}
-	t.Count++
+	t.count++
 }
 
 // insert puts t in, in place of a tally of the same id, and makes room for it.
-func (ts *tallies) insert(et event.Tally) *tally {
-	ts.remove(et.ID)
-	if len(ts.byID) >= ts.max {
+func (ts *tallies) insert(t event.Tally, maxMatches int) int32 {
+	ts.remove(t.ID)
+	if ts.size() >= ts.max {
 		ts.dropped++
-		ts.remove(ts.byLast.first().id)
+		oldest, _ := ts.byLast.first()
+		ts.remove(ts.all[oldest].id)
 	}
-	t := &tally{Tally: et, node: ts.byLast.add(et.ID, et.Last)}
-	ts.byID[et.ID] = t
-	ts.mark(et.ID)
-	return t
+	at := ts.table.add(t.ID, tally{id: t.ID, first: instantOf(t.First), last: instantOf(t.Last), count: int32(t.Count),
+		failures: int32(t.Failures), origin: ts.origins.of(t.Regex, t.Source), kind: uint8(t.Kind)})
+	ts.keep(&ts.all[at], traces{t.IP, t.Matches, t.Fields}, maxMatches)
+	ts.byLast.add(ts, at)
+	ts.mark(t.ID)
+	return at
 }
 
 func (ts *tallies) mark(id string) {
@@ -90,54 +93,95 @@ func (ts *tallies) mark(id string) {
 	}
 }
 
-// trim cuts the evidence of t to the newest maxMatches lines and to the byte limits.
-func (ts *tallies) trim(t *tally, maxMatches int) {
-	ts.bytes -= t.size
+// keep gives t evidence, cut to the newest maxMatches lines and to the byte limits.
+func (ts *tallies) keep(t *tally, e traces, maxMatches int) {
+	ts.bytes -= int(t.size)
 	limit := MaxMatches
 	if ts.bytes > MaxEvidence {
 		limit = MaxSpareLine
 	}
-	t.Matches = newest(t.Matches, max(maxMatches, 0), limit)
-	t.Fields = bounded(t.Fields, limit)
-	t.size = sizeOf(t.Matches, t.Fields)
-	ts.bytes += t.size
+	e.matches = newest(e.matches, max(maxMatches, 0), limit)
+	e.fields = bounded(e.fields, limit)
+	t.size = int32(sizeOf(e.matches, e.fields))
+	t.evidence = e.pack(t.id)
+	ts.bytes += int(t.size)
 }
 
 func (ts *tallies) remove(id string) bool {
-	t := ts.byID[id]
-	if t == nil {
+	at, ok := ts.table.find(id)
+	if !ok {
 		return false
 	}
-	ts.bytes -= t.size
-	ts.byLast.drop(t.node)
-	delete(ts.byID, id)
+	ts.bytes -= int(ts.all[at].size)
+	ts.byLast.drop(ts, int(ts.all[at].pos))
+	ts.table.remove(id)
 	ts.mark(id)
+	if ts.wasteful() {
+		ts.shrink()
+	}
 	return true
+}
+
+// shrink gives back the memory that a burst took.
+func (ts *tallies) shrink() {
+	ts.repack()
+	ts.byLast = timeline{}
+	from := ts.origins
+	ts.origins = origins{}
+	for at := range ts.all {
+		t := &ts.all[at]
+		t.origin = ts.origins.of(from.all[t.origin].regex, from.all[t.origin].source)
+		ts.byLast.add(ts, int32(at))
+	}
 }
 
 // expire removes the ids whose last failure is at limit or before it.
 func (ts *tallies) expire(limit time.Time) {
-	for n := ts.byLast.first(); n != nil && !n.at.After(limit); n = ts.byLast.first() {
-		ts.remove(n.id)
+	for {
+		at, ok := ts.byLast.first()
+		if !ok || ts.all[at].last.time().After(limit) {
+			return
+		}
+		ts.remove(ts.all[at].id)
 	}
 }
 
 func (ts *tallies) find(id string) (event.Tally, bool) {
-	t := ts.byID[id]
-	if t == nil {
+	at, ok := ts.table.find(id)
+	if !ok {
 		return event.Tally{}, false
 	}
-	return t.Tally, true
+	return ts.unpack(at), true
+}
+
+// unpack is the tally at a place.
+func (ts *tallies) unpack(at int32) event.Tally {
+	t := &ts.all[at]
+	e := unpackEvidence(t.evidence)
+	from := ts.origins.all[t.origin]
+	if e.ip == sameIP {
+		e.ip = t.id
+	}
+	return event.Tally{ID: t.id, Kind: event.IDKind(t.kind), IP: e.ip, First: t.first.time(), Last: t.last.time(),
+		Count: int(t.count), Failures: int(t.failures), Matches: e.matches, Fields: e.fields, Regex: from.regex, Source: from.source}
 }
 
 func (ts *tallies) oldest() (time.Time, bool) {
-	if n := ts.byLast.first(); n != nil {
-		return n.at, true
+	at, ok := ts.byLast.first()
+	if !ok {
+		return time.Time{}, false
 	}
-	return time.Time{}, false
+	return ts.all[at].last.time(), true
 }
 
-func (ts *tallies) size() int { return len(ts.byID) }
+func (ts *tallies) before(a, b int32) bool {
+	if x, y := ts.all[a].last, ts.all[b].last; x != y {
+		return x < y
+	}
+	return ts.all[a].id < ts.all[b].id
+}
+
+func (ts *tallies) moved(at int32, pos int) { ts.all[at].pos = int32(pos) }
 
 // tallyOf is the tally of a first failure. The fields of the first failure stay (as fail2ban
 // has it, observed on 1.0.2), the regex and source are those of the last.

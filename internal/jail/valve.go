@@ -23,7 +23,7 @@ const valvePeriod = time.Minute
 
 // held says why a ban of id has to wait; empty: it need not.
 func (j *Jail) held(id string, now time.Time) string {
-	if _, banned := j.bans.find(id); banned {
+	if j.bans.has(id) {
 		return ""
 	}
 	v := &j.valve
@@ -64,8 +64,8 @@ func (j *Jail) Held() string {
 		return ""
 	}
 	waiting := 0
-	for _, t := range j.tallies.byID {
-		if t.Count >= j.o.MaxRetry {
+	for _, at := range j.tallies.byID {
+		if int(j.tallies.all[at].count) >= j.o.MaxRetry {
 			waiting++
 		}
 	}

@@ -144,14 +144,18 @@ func (w *writer) tally(jail string, t *event.Tally) {
 }
 
 // ban writes a ban over the one in force, so that an extension is no second entry in the
-// history, and takes back an unban that the kernel has not seen yet.
+// history, and takes back an unban that the kernel has not seen yet. Of a Bare one the evidence
+// that is stored stays.
 func (w *writer) ban(jail string, b *event.Ban) {
+	evidence := `, regex=excluded.regex, source=excluded.source, matches=excluded.matches, fields=excluded.fields`
+	if b.Bare {
+		evidence = ""
+	}
 	w.exec(`INSERT INTO ban (jail, id, kind, ip, start, "end", renewed, failures, regex, source, reason, manual, matches, fields, times, scope)
 		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
 		ON CONFLICT (jail, id) WHERE lifted IS NULL DO UPDATE SET
 			kind=excluded.kind, ip=excluded.ip, start=excluded.start, "end"=excluded."end", renewed=excluded.renewed,
-			failures=excluded.failures, regex=excluded.regex, source=excluded.source,
-			reason=excluded.reason, manual=excluded.manual, matches=excluded.matches, fields=excluded.fields, times=excluded.times, scope=excluded.scope`,
+			failures=excluded.failures, reason=excluded.reason, manual=excluded.manual, times=excluded.times, scope=excluded.scope`+evidence,
 		jail, b.ID, int(b.Kind), b.IP, micros(b.Start), micros(b.End), micros(b.Renewed), b.Count,
 		b.Regex, b.Source, b.Reason, b.Manual, packLines(b.Matches), packFields(b.Fields), b.Times, b.Scope)
 	w.exec(`DELETE FROM unban WHERE jail=? AND id=?`, jail, b.ID)

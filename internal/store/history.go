@@ -51,6 +51,14 @@ func scanPast(rows *sql.Rows) (b event.Ban, err error) {
 	return b, err
 }
 
+// Trim leaves of each ban the newest log lines, at most so many (dbmaxmatches).
+func (s *Store) Trim(ctx context.Context, most int) error {
+	return s.write(ctx, "trim log lines", func(w *writer) {
+		w.exec(`UPDATE ban SET matches = (SELECT json_group_array(value) FROM (SELECT value FROM json_each(ban.matches)
+			WHERE key >= json_array_length(ban.matches) - ?1 ORDER BY key)) WHERE json_array_length(matches) > ?1`, max(most, 0))
+	})
+}
+
 // idlePosition is how much longer the read position of a silent log is kept in a running jail.
 const idlePosition = 30 * 24 * time.Hour
 

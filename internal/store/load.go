@@ -13,7 +13,7 @@ import (
 type State struct {
 	Marks    []event.Mark
 	Tallies  []event.Tally // oldest failure first
-	Bans     []event.Ban   // in force when they were written, in order of start; some may have expired since
+	Bans     []event.Ban   // in force when they were written, in order of start, all Bare; some may have expired since
 	Unbanned []string      // lifted, but the kernel has not confirmed it
 	Folds    []string      // prefixes that may be in the kernel for the bans in them
 	Memory   [][]byte      // what the filter remembers of connections, in the order of their keys
@@ -35,7 +35,7 @@ func (s *Store) Load(ctx context.Context, jail string) (State, error) {
 			FROM tally WHERE jail=? ORDER BY last, id`, jail)
 	}
 	if err == nil {
-		state.Bans, err = bans(ctx, tx, `WHERE jail=? AND lifted IS NULL ORDER BY start, id`, jail)
+		state.Bans, err = held(ctx, tx, jail)
 	}
 	if err == nil {
 		state.Unbanned, err = query(ctx, tx, scanText, `SELECT id FROM unban WHERE jail=? ORDER BY id`, jail)
@@ -129,15 +129,6 @@ func scanTally(rows *sql.Rows) (event.Tally, error) {
 	return t, errors.Join(err, decode(matches, &t.Matches), decode(fields, &t.Fields))
 }
 
-func bans(ctx context.Context, q queryer, where string, args ...any) ([]event.Ban, error) {
-	records, err := records(ctx, q, where, args...)
-	var all []event.Ban
-	for _, r := range records {
-		all = append(all, r.Ban)
-	}
-	return all, err
-}
-
 func records(ctx context.Context, q queryer, where string, args ...any) ([]Record, error) {
 	// What many bans have in common is held once.
 	once := map[string]string{}
@@ -145,11 +136,7 @@ func records(ctx context.Context, q queryer, where string, args ...any) ([]Recor
 		r, err := scanRecord(rows)
 		b := &r.Ban
 		for _, text := range []*string{&b.Jail, &b.Regex, &b.Source} {
-			if kept, ok := once[*text]; ok {
-				*text = kept
-			} else {
-				once[*text] = *text
-			}
+			*text = common(once, *text)
 		}
 		if b.IP == b.ID {
 			b.IP = b.ID

@@ -105,3 +105,18 @@ func TestFoldsAreKnownUntilTheKernelLetThemGo(t *testing.T) {
 		}
 	}
 }
+
+// dbmaxmatches was lowered: the oldest lines of all bans go.
+func TestTrim(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "gaol.db"))
+	commit(t, s, Change{Jail: "sshd", Bans: []event.Ban{{ID: "a", Matches: []string{"1", "2", "3"}}, {ID: "b", Matches: []string{"1"}}, {ID: "c"}}})
+	for _, want := range [][]string{{"1", "2", "3"}, {"2", "3"}, {}} {
+		if err := s.Trim(t.Context(), len(want)); err != nil {
+			t.Fatal(err)
+		}
+		bans := load(t, s, "sshd").Bans
+		if !slices.Equal(bans[0].Matches, want) || len(bans[1].Matches) != min(len(want), 1) || bans[2].Matches != nil {
+			t.Errorf("at most %d: %+v", len(want), bans)
+		}
+	}
+}

@@ -95,6 +95,8 @@ CREATE TABLE fold (
 ) STRICT;
 `, `
 ALTER TABLE ban ADD COLUMN scope TEXT NOT NULL DEFAULT '';
+`, `
+CREATE INDEX ban_held ON ban (jail, ` + brief + `) WHERE lifted IS NULL;
 `}
 }
 

@@ -34,11 +34,17 @@ func commit(t *testing.T, s *Store, changes ...Change) {
 
 func load(t *testing.T, s *Store, jail string) State {
 	t.Helper()
-	state, err := s.Load(context.Background(), jail)
+	state, err := whole(s, jail)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return state
+}
+
+// whole is Load with the evidence of the bans.
+func whole(s *Store, jail string) (State, error) {
+	state, err := s.Load(context.Background(), jail)
+	return state, errors.Join(err, s.Evidence(context.Background(), jail, state.Bans))
 }
 
 func at(seconds int64) time.Time { return time.Unix(1_764_000_000+seconds, 0) }

@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"gaol/internal/control"
+	"gaol/internal/event"
+	"gaol/internal/firewall"
+	"gaol/internal/store"
+)
+
+const (
+	// restoreAtOnce is how many bans are restored in one step: 100,000 decisions at once would be
+	// more memory than the bans take afterwards.
+	restoreAtOnce = 8192
+	// restoreTold is up to how many restored bans the log names one by one.
+	restoreTold = 1000
+)
+
+// restoring is what a worker keeps in mind while it brings its bans back; nil: it does not.
+type restoring struct {
+	kernel map[netip.Prefix]time.Duration // what the kernel held before, and for how long; nil: not known
+	stored map[string]stored              // of the step under way, as the store holds them
+	quiet  bool                           // the log does not name them
+}
+
+// stored is what restoring may change of a ban.
+type stored struct {
+	end   time.Time
+	times int
+	scope string
+}
+
+// restore compares the store with the kernel: in both, the later end counts; only in the
+// kernel, the ban is adopted; only in the store and not over, it is added; lifted but not
+// confirmed, it is deleted. On reload the kernel is not asked: the worker before left it right.
+func (w *worker) restore(state store.State, adopt bool) {
+	now := w.deps.now()
+	kernel := w.inKernel(adopt)
+	r := &restoring{quiet: len(state.Bans) > restoreTold}
+	if kernel != nil {
+		r.kernel = timeouts(kernel[w.conf.Name])
+	}
+	w.restoring = r
+	raised := timeouts(kernel[w.conf.Name+raisedSuffix])
+	strangers := w.strangers(state, r.kernel, now)
+	var lifted []event.Ban
+	for _, id := range state.Unbanned {
+		lifted = append(lifted, event.Ban{ID: id})
+	}
+	if len(lifted) > 0 && w.kernel(nil, lifted, now) {
+		w.confirmed = state.Unbanned
+	}
+	bans := append(state.Bans, strangers...)
+	step := restoreAtOnce
+	if w.conf.Aggregate.On {
+		step = len(bans) // what is folded is judged by all of them
+	}
+	tallies := state.Tallies
+	for first := true; first || len(bans) > 0; first = false {
+		some := bans[:min(step, len(bans))]
+		bans = bans[len(some):]
+		r.stored = make(map[string]stored, len(some))
+		for i := range some {
+			if some[i].Bare { // else it is a stranger
+				r.stored[some[i].ID] = stored{some[i].End, some[i].Times, some[i].Scope}
+			}
+			w.reconcile(&some[i], r.kernel, raised, now)
+		}
+		w.settle(context.Background(), w.jail.Restore(some, tallies, now))
+		tallies = nil
+	}
+	w.restoring = nil
+	w.clearFolds(state.Folds)
+	w.written()
+	if _, _, n, _ := w.jail.Counts(); r.quiet {
+		w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] Restored %d bans", w.conf.Name, n), "logger", "actions")
+	}
+}
+
+// inKernel is what the kernel holds of the jail; nil: not known.
+func (w *worker) inKernel(ask bool) map[string][]firewall.Element {
+	if !ask || w.target == nil {
+		return nil
+	}
+	kernel, err := w.deps.list(w.places()...)
+	if err != nil {
+		w.owe(err)
+		return nil
+	}
+	return kernel
+}
+
+func timeouts(elements []firewall.Element) map[netip.Prefix]time.Duration {
+	all := make(map[netip.Prefix]time.Duration, len(elements))
+	for _, el := range elements {
+		all[el.Prefix] = el.Timeout
+	}
+	return all
+}
+
+// strangers are the bans that the kernel holds and the store does not know, as bans of now.
+func (w *worker) strangers(state store.State, kernel map[netip.Prefix]time.Duration, now time.Time) (all []event.Ban) {
+	if len(kernel) == 0 {
+		return nil
+	}
+	left := maps.Clone(kernel)
+	for i := range state.Bans {
+		if p, ok := prefixOf(state.Bans[i]); ok {
+			delete(left, p)
+		}
+	}
+	for _, ids := range [][]string{state.Unbanned, state.Folds} {
+		for _, id := range ids {
+			if p, ok := prefixOf(event.Ban{ID: id}); ok {
+				delete(left, p)
+			}
+		}
+	}
+	for _, p := range slices.SortedFunc(maps.Keys(left), netip.Prefix.Compare) {
+		id, kind := idOf(p)
+		b := event.Ban{Jail: w.conf.Name, ID: id, Kind: kind, IP: id, Start: now, Reason: "found in the kernel's set"}
+		if left[p] > 0 {
+			b.End = now.Add(left[p])
+		}
+		all = append(all, b)
+	}
+	return all
+}
+
+// reconcile lets the kernel's word count where it holds a ban for longer, and where it holds it
+// as one of all ports. A jail that does not escalate any more has none of those.
+func (w *worker) reconcile(b *event.Ban, kernel, raised map[netip.Prefix]time.Duration, now time.Time) {
+	_, escalates := w.raised()
+	if !escalates {
+		b.Scope = ""
+	}
+	if len(kernel)+len(raised) == 0 {
+		return
+	}
+	p, ok := prefixOf(*b)
+	if _, wide := raised[p]; wide && escalates {
+		b.Scope = event.AllPorts
+	}
+	left, held := kernel[p]
+	switch {
+	case !ok || !held || b.End.IsZero():
+	case left == 0:
+		b.End = time.Time{}
+	case now.Add(left).Sub(b.End) > time.Second:
+		b.End = now.Add(left)
+	}
+}
+
+// onDisk says whether the store holds a restored ban as it is: writing 100,000 that did not change
+// cost more than all else of a start.
+func (r *restoring) onDisk(b event.Ban) bool {
+	if r == nil {
+		return false
+	}
+	old, ok := r.stored[b.ID]
+	return ok && old.end.Equal(b.End) && old.times == b.Times && old.scope == b.Scope
+}
+
+// holds says whether the kernel has an element already, to end at the same time.
+func (r *restoring) holds(el firewall.Element) bool {
+	if r == nil {
+		return false
+	}
+	left, held := r.kernel[el.Prefix]
+	return held && (left == 0) == (el.Timeout == 0) && (left-el.Timeout).Abs() < repairSlack
+}
+
+// told says whether the log names restored bans all at once.
+func (r *restoring) told() bool { return r != nil && r.quiet }
+
+// idOf is how a jail names what the kernel bans.
+func idOf(p netip.Prefix) (string, event.IDKind) {
+	if p.IsSingleIP() {
+		return p.Addr().String(), event.Address
+	}
+	return p.String(), event.Network
+}
+
+// light says whether the jail may leave the evidence of its bans to the store, which has as much of
+// it. A replay has no store.
+func (w *worker) light() bool {
+	return w.deps.maxMatches != nil && w.deps.maxMatches() >= w.conf.MaxMatches
+}
+
+// recall gives the bans of decisions back what led to them, which only the store has, where
+// somebody asks for it: commands of action.d, and who listens.
+func (w *worker) recall(ds []event.Decision) {
+	if len(w.queue.all) == 0 && !w.deps.bus.heard() {
+		return
+	}
+	var at []int
+	var bans []event.Ban
+	for i := range ds {
+		if ds[i].Ban.Bare {
+			at, bans = append(at, i), append(bans, ds[i].Ban)
+		}
+	}
+	if len(bans) == 0 {
+		return
+	}
+	w.written()
+	w.deps.recall(w.conf.Name, bans)
+	for i, b := range bans {
+		ds[at[i]].Ban = b
+	}
+}
+
+// recall gives the bans of a reply what led to them.
+func (e *engine) recall(reply *control.Reply) {
+	all := [][]event.Ban{reply.Bans, reply.Covering}
+	if reply.Status != nil {
+		for _, j := range reply.Status.Jails {
+			all = append(all, j.Bans)
+		}
+	}
+	if reply.Account != nil {
+		for _, j := range reply.Account.Jails {
+			all = append(all, j.Bans)
+		}
+	}
+	for _, bans := range all {
+		for len(bans) > 0 {
+			jail, n := bans[0].Jail, 0
+			some := false
+			for n < len(bans) && bans[n].Jail == jail {
+				some = some || bans[n].Bare
+				n++
+			}
+			if w := e.find(jail); w != nil && some {
+				w.call(w.written) // the newest bans too
+				e.deps.recall(jail, bans[:n])
+			}
+			bans = bans[n:]
+		}
+	}
+}
+
+// recall gives bans of a jail what led to them.
+func (d *deps) recall(jail string, bans []event.Ban) {
+	if err := d.evidence(context.Background(), jail, bans); err != nil {
+		d.log.Error(fmt.Sprintf("[%s] what led to bans is not known", jail), "error", err)
+	}
+}
