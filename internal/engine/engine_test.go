@@ -30,14 +30,20 @@ type running struct {
 	ended   chan error
 	e       *engine
 	seen    []string
-	entries int    // of the journal
-	own     string // file that gets the engine's log too; empty: none
+	entries int              // of the journal
+	own     string           // file that gets the engine's log too; empty: none
+	now     func() time.Time // nil: time.Now
 }
 
 // saying is a log that a test can wait on.
 type saying struct{ to chan string }
 
-func (s saying) Write(p []byte) (int, error) { s.to <- string(p); return len(p), nil }
+func (s saying) Write(p []byte) (int, error) {
+	for line := range strings.Lines(string(p)) {
+		s.to <- line
+	}
+	return len(p), nil
+}
 
 const sshdJail = `
 [sshd]
@@ -82,7 +88,7 @@ func (r *running) start() {
 		Load: func() (*config.Config, []config.Problem) {
 			return config.Load(config.LoadOptions{Dir: filepath.Join(r.dir, "conf")})
 		},
-		StateDir: filepath.Join(r.dir, "state"), Firewall: r.fw, Alone: true,
+		StateDir: filepath.Join(r.dir, "state"), Firewall: r.fw, Alone: true, Now: r.now,
 		Log: slog.New(NewLogHandler(r.logTo(), slog.LevelDebug)),
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -118,10 +119,11 @@ func (e *engine) breakJail(j config.Jail, err error) (problems []config.Problem)
 
 func (e *engine) newWorker(p *plan) *worker {
 	w := &worker{
-		plan: p, deps: e.deps, asks: newAsker(), filter: filter.New(p.program), log: e.log,
+		plan: p, deps: e.deps, asks: newAsker(), filter: filter.New(p.program), held: &heldLog{next: e.log.Handler()},
 		marks: map[string]event.Mark{}, cutters: map[string]*date.Cutter{}, perSource: map[string]*event.SourceStatus{},
 		batches: make(chan event.Batch), calls: make(chan func()), restored: make(chan struct{}), done: make(chan struct{}),
 	}
+	w.log = slog.New(w.held)
 	w.jail = jail.New(w.options(e.deps.floor))
 	return w
 }

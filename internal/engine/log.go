@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -38,6 +39,19 @@ type Recorder interface {
 	Record(t time.Time, level slog.Level, logger, message string) error
 }
 
+// ManyRecorder is a Recorder that takes many at once more cheaply.
+type ManyRecorder interface {
+	Recorder
+	RecordMany(all []LogRecord) error
+}
+
+// LogRecord is what a Recorder is given.
+type LogRecord struct {
+	Time            time.Time
+	Level           slog.Level
+	Logger, Message string
+}
+
 // NewLogHandler returns a handler that writes records of at least level to out, which may be a
 // Recorder.
 func NewLogHandler(out io.Writer, level slog.Leveler) *LogHandler {
@@ -48,12 +62,43 @@ func NewLogHandler(out io.Writer, level slog.Leveler) *LogHandler {
 func (h *LogHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level.Level() }
 
 // Handle implements slog.Handler.
-func (h *LogHandler) Handle(_ context.Context, r slog.Record) error {
-	logger := "gaol"
+func (h *LogHandler) Handle(ctx context.Context, r slog.Record) error {
+	return h.HandleMany(ctx, []slog.Record{r})
+}
+
+// HandleMany is Handle for records in their order, in one write.
+func (h *LogHandler) HandleMany(_ context.Context, all []slog.Record) error {
+	lines := make([]LogRecord, len(all))
+	for i, r := range all {
+		lines[i] = h.line(r)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch own := h.out.(type) {
+	case ManyRecorder:
+		return own.RecordMany(lines)
+	case Recorder:
+		var errs []error
+		for _, l := range lines {
+			errs = append(errs, own.Record(l.Time, l.Level, l.Logger, l.Message))
+		}
+		return errors.Join(errs...)
+	}
+	var text []byte
+	for _, l := range lines {
+		text = append(append(text, LogStamp(l.Time)...), LogLine(l.Level, l.Logger, l.Message)...)
+	}
+	_, err := h.out.Write(text)
+	return err
+}
+
+// line is a record with its attributes in the message.
+func (h *LogHandler) line(r slog.Record) LogRecord {
+	line := LogRecord{Time: r.Time, Level: r.Level, Logger: "gaol"}
 	var tail strings.Builder
 	add := func(a slog.Attr) bool {
 		if a.Key == "logger" {
-			logger = a.Value.String()
+			line.Logger = a.Value.String()
 			return true
 		}
 		v := Printable(a.Value.String())
@@ -67,19 +112,15 @@ func (h *LogHandler) Handle(_ context.Context, r slog.Record) error {
 		add(a)
 	}
 	r.Attrs(add)
-	message := Printable(r.Message) + tail.String()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if own, ok := h.out.(Recorder); ok {
-		return own.Record(r.Time, r.Level, logger, message)
-	}
-	_, err := io.WriteString(h.out, LogStamp(r.Time)+LogLine(r.Level, logger, message))
-	return err
+	line.Message = Printable(r.Message) + tail.String()
+	return line
 }
 
 // LogStamp is how a line of the log begins.
 func LogStamp(t time.Time) string {
-	return fmt.Sprintf("%s,%03d ", t.Format(time.DateTime), t.Nanosecond()/1e6)
+	b := t.AppendFormat(make([]byte, 0, 32), time.DateTime)
+	ms := t.Nanosecond() / 1e6
+	return string(append(b, ',', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), ' '))
 }
 
 // LogLine is the rest of it, with the line's end.

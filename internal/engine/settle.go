@@ -19,6 +19,7 @@ import (
 // the next start finds in the kernel. Lifts are written down first: a kill between the two
 // leaves an address that the next start lets go.
 func (w *worker) settle(ctx context.Context, ds []event.Decision, marks ...event.Mark) {
+	defer w.held.hold()()
 	lifted := false
 	for len(ds) > 0 {
 		n := 1
@@ -83,14 +84,18 @@ func (w *worker) save() {
 // impose closes ports: kernel, then store, then the action.d commands.
 func (w *worker) impose(ctx context.Context, ds []event.Decision) {
 	now := w.deps.now()
-	var bans []event.Ban
+	bans := make([]event.Ban, 0, len(ds))
+	fresh := make(map[string]bool, len(ds))
 	for _, d := range ds {
 		if d.Kind == event.Impose || d.Kind == event.Prolong || d.Kind == event.Raise {
 			bans = append(bans, d.Ban)
 			delete(w.pasts, d.Ban.ID)
+			if d.Kind == event.Impose && !d.Restored {
+				fresh[d.Ban.ID] = true
+			}
 		}
 	}
-	w.kernel(bans, nil, now)
+	w.enforce(bans, nil, fresh, now)
 	for _, d := range ds {
 		w.tell(d)
 		w.tellIncrease(d)
@@ -166,6 +171,12 @@ func (w *worker) lift(ctx context.Context, ds []event.Decision) {
 
 // kernel adds and removes bans in the firewall; false: it failed and is owed.
 func (w *worker) kernel(add, remove []event.Ban, now time.Time) bool {
+	return w.enforce(add, remove, nil, now)
+}
+
+// enforce is kernel for bans of which some are the first of their ids, so that nothing of them can
+// be in the kernel but by others.
+func (w *worker) enforce(add, remove []event.Ban, fresh map[string]bool, now time.Time) bool {
 	if w.target == nil {
 		return true
 	}
@@ -176,6 +187,7 @@ func (w *worker) kernel(add, remove []event.Ban, now time.Time) bool {
 		}
 		if el, ok := elementOf(b, now); ok {
 			if !w.restoring.holds(el) {
+				el.Fresh = fresh[b.ID]
 				change.Add = append(change.Add, el)
 			}
 		} else if prefix, valid := prefixOf(b); valid {
@@ -262,7 +274,9 @@ func (w *worker) tell(d event.Decision) {
 			w.log.Info(fmt.Sprintf("[%s] Lift %s: %s", w.conf.Name, clip(d.Ban.ID, 100), d.Reason), "logger", "actions")
 		}
 	case d.Kind == event.Prolong:
-		w.log.Log(context.Background(), staleness(d.Ban), fmt.Sprintf("[%s] %s already banned", w.conf.Name, clip(d.Ban.ID, 200)), "logger", "actions")
+		if level := staleness(d.Ban); w.log.Enabled(context.Background(), level) { // most are for nobody
+			w.log.Log(context.Background(), level, fmt.Sprintf("[%s] %s already banned", w.conf.Name, clip(d.Ban.ID, 200)), "logger", "actions")
+		}
 		return
 	case d.Kind == event.Hold:
 		w.tellHold(d)
@@ -288,23 +302,34 @@ func staleness(b event.Ban) slog.Level {
 	return slog.LevelWarn
 }
 
-// commit hands a change to the store. One is under way at most, so the order is kept and a
-// slow disk slows the reading down instead of filling memory.
+// underWay is how many changes of a jail may wait for the disk. A batch of a thousand bans is one
+// change, and one of positions and counts comes behind it: reading is ahead of the disk by some
+// ten thousand bans at most, and memory stays bounded where the disk is slow.
+const underWay = 16
+
+// commit hands a change to the store. Those under way are written in their order, and a disk
+// that falls behind slows the reading down.
 func (w *worker) commit(c store.Change) {
-	w.written()
-	w.pending = w.deps.commit(c)
+	for len(w.pending) > 0 && (len(w.pending) >= underWay || len(w.pending[0]) > 0) {
+		w.landed()
+	}
+	w.pending = append(w.pending, w.deps.commit(c))
 }
 
-// written waits for the change under way.
+// written waits for all changes under way.
 func (w *worker) written() {
-	if w.pending == nil {
-		return
+	for len(w.pending) > 0 {
+		w.landed()
 	}
-	if err := <-w.pending; err != nil {
+}
+
+// landed waits for the oldest change under way.
+func (w *worker) landed() {
+	if err := <-w.pending[0]; err != nil {
 		w.problem = err.Error()
 		w.log.Error(fmt.Sprintf("[%s] write down state", w.conf.Name), "error", err)
 	}
-	w.pending = nil
+	w.pending = w.pending[1:]
 }
 
 // flush writes what is left when the worker stops.

@@ -39,9 +39,10 @@ type worker struct {
 	queue               *actors
 	asks                *asker
 	ignores             exceptions
-	pending             <-chan error // the commit under way
-	owes                bool         // the kernel may lack some of this jail's bans
-	owedLifts           []event.Ban  // lifted and written down, but still in the kernel
+	pending             []<-chan error // the commits under way, oldest first
+	held                *heldLog       // of log
+	owes                bool           // the kernel may lack some of this jail's bans
+	owedLifts           []event.Ban    // lifted and written down, but still in the kernel
 	owesTold            reminder
 	repairs             uint64 // how often bans were put back into the kernel
 	lastRepair          time.Time
@@ -144,6 +145,7 @@ func (w *worker) take(ctx context.Context, b event.Batch) {
 		w.deps.bus.publish(event.Happening{What: event.SourceMended, Jail: w.conf.Name})
 		return
 	}
+	defer w.held.hold()()
 	now := w.deps.now()
 	w.cut += uint64(b.Cut)
 	w.lines += uint64(len(b.Lines))
