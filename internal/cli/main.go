@@ -50,7 +50,7 @@ func rootCommand() *cobra.Command {
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), checkCommand(), testCommand(), importCommand())
+	root.AddCommand(runCommand(), checkCommand(), webCommand(), testCommand(), replayCommand(), importCommand())
 	root.AddCommand(clientCommands(version, dropTable)...)
 	return root
 }
