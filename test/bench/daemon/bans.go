@@ -14,7 +14,7 @@ import (
 // bans is many offenders in one write.
 func (b *bench) bans() error {
 	count, peers := b.size.bans, b.size.peerBans
-	took := line{what: fmt.Sprintf("%d bans at once, write to all in the kernel", count), unit: "s", goal: "<= 0.1", quoted: "10,000: 143 s"}.withPeer()
+	took := line{what: fmt.Sprintf("%d bans at once, write to all in the kernel", count), unit: "s", goal: "<= 0.1", quoted: "10,000: 143 s", each: count}.withPeer()
 	for range b.size.rounds {
 		at, err := b.allAtOnce(b.gaolAt, withGaol, count)
 		if err != nil {
@@ -30,6 +30,7 @@ func (b *bench) bans() error {
 		return err
 	}
 	took.peer.is(at.Seconds())
+	took.peer.each = peers
 	if peers != count {
 		took.peer.note = fmt.Sprintf("%d bans", peers)
 	}

@@ -14,6 +14,7 @@ type line struct {
 	record.Samples
 	percentiles bool // p50 and p99 instead of minimum, median and maximum
 	rate        bool // more is better
+	each        int  // of what the time is for; 0: not known. With the peer's, the ratio is per one
 	peer        *line
 	quoted      string // fail2ban's figure from an earlier, longer measurement
 }
@@ -56,6 +57,8 @@ func (b *bench) write(lines ...*line) error {
 			switch {
 			case l.rate:
 				cells[4] = record.Ratio(l.Median(), p.Median())
+			case l.each > 0 && p.each > 0 && p.note != "":
+				cells[4] = record.Ratio(p.Median()/float64(p.each), l.Median()/float64(l.each)) + " each"
 			case p.note == "":
 				cells[4] = record.Ratio(p.Median(), l.Median())
 			}

@@ -86,7 +86,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	return err
 }
 
-// row is one measurement; seconds is about how long it takes.
+// row is one measurement.
 type row struct {
 	name string
 	do   func() error
@@ -113,7 +113,8 @@ func (b *bench) measure(only string) error {
 			err = fmt.Errorf("%s: %w", r.name, err)
 			failed = append(failed, err)
 			fmt.Fprintf(b.progress, "   failed: %v\n", err)
-			err = b.table.Put("("+r.name+")", "", "not measured", "", "", "", "", fmt.Sprintf("%.200s", err))
+			why, _, _ := strings.Cut(err.Error(), "\n")
+			err = b.table.Put("("+r.name+")", "", "not measured to its end", "", "", "", "", fmt.Sprintf("%.160s", why))
 		}
 		if err := errors.Join(err, wipe()); err != nil {
 			failed = append(failed, err)

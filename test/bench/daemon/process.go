@@ -107,7 +107,7 @@ func (s *server) alive() bool {
 
 // until waits until the daemon has said a word so often. It polls: a daemon's log has no event.
 func (s *server) until(word string, times int, atMost time.Duration) error {
-	for end := time.Now().Add(atMost); time.Now().Before(end) && s.alive(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(atMost); time.Now().Before(end) && s.alive(); time.Sleep(5 * time.Millisecond) {
 		if text, _ := os.ReadFile(filepath.Join(s.dir, "said")); bytes.Count(text, []byte(word)) >= times {
 			return nil
 		}

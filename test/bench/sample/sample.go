@@ -60,9 +60,14 @@ func SSHD(layout string) Next {
 	}
 }
 
-// Attacker is one of 50,000 addresses of 198.18.0.0/16.
+// Attacker is one of 50,000 addresses of 198.18.0.0/16. As in life few of them do most: 9,000 make
+// three quarters of the connections, so that a million lines of sshd's ban about ten thousand.
 func Attacker(r *rand.Rand) string {
-	return netip.AddrFrom4([4]byte{198, 18, byte(r.IntN(200)), byte(1 + r.IntN(250))}).String()
+	n := 9_000 + r.IntN(41_000)
+	if r.IntN(4) > 0 {
+		n = r.IntN(9_000)
+	}
+	return netip.AddrFrom4([4]byte{198, 18, byte(n / 250), byte(1 + n%250)}).String()
 }
 
 // Stamped is one line of sshd's log at that time.
