@@ -102,7 +102,7 @@ func (f *Filter) Match(e event.Entry, at time.Time) Match {
 	f.aborts = nil
 	f.memory.nextLine()
 	text := f.fill(&e)
-	if !p.sieve.sift(text, f.hit) && !p.early {
+	if p.heads == nil && !p.sieve.sift(text, f.hit) && !p.early {
 		return Match{} // no failregex can match, whatever prefregex says
 	}
 	if p.early {
@@ -113,6 +113,9 @@ func (f *Filter) Match(e event.Entry, at time.Time) Match {
 	text, ok := f.prefix(text)
 	if !ok {
 		return Match{}
+	}
+	if p.heads != nil {
+		p.heads.sift(text, f.hit)
 	}
 	f.data.drop("content")
 	base := len(f.data)

@@ -32,6 +32,7 @@ type Program struct {
 	ignore []*rule
 	early  bool   // ignoreregexes are tried on the whole line first (§2.1 step 5)
 	sieve  *sieve // which of the failregexes can match a text at all
+	heads  *heads // the same by how it begins, where that tells enough; else nil
 }
 
 // rule is one compiled expression with its named groups.
@@ -101,6 +102,9 @@ func Compile(s Spec) (*Program, error) {
 	}
 	p.early = len(p.ignore) > 0 && len(p.ignore) < len(p.fail)-2
 	p.sieve = newSieve(p.fail)
+	if p.pref != nil {
+		p.heads = newHeads(p.fail)
+	}
 	return p, nil
 }
 

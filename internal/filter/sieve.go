@@ -2,7 +2,6 @@ package filter
 
 import (
 	"slices"
-	"strings"
 
 	"gaol/internal/pattern"
 )
@@ -19,14 +18,15 @@ const (
 // sieve says which failregexes can match a text: those whose literals are in it. Most lines of
 // most logs end here.
 type sieve struct {
-	gate    []string // where that is not nil: a text without any of them matches none
+	gate    []pattern.Finder // where that is not nil: a text without any of them matches none
 	scanner *pattern.Scanner
-	also    [][][]string // by failregex: further sets, of each of which one text must be there
+	also    [][][]pattern.Finder // by failregex: further sets, of each of which one text must be there
 }
 
 func newSieve(rules []*rule) *sieve {
-	s := &sieve{also: make([][][]string, len(rules))}
+	s := &sieve{also: make([][][]pattern.Finder, len(rules))}
 	literals := make([][]string, len(rules))
+	var gate []string
 	open := false // a failregex without literals
 	for i, r := range rules {
 		literals[i] = r.re.Literals()
@@ -36,17 +36,17 @@ func newSieve(rules []*rule) *sieve {
 				continue
 			}
 			if len(literals[i]) > fewAlso {
-				s.also[i] = append(s.also[i], set)
+				s.also[i] = append(s.also[i], finders(set))
 			}
 			if len(set) < len(best) {
 				best = set
 			}
 		}
 		open = open || len(best) == 0
-		s.gate = append(s.gate, best...)
+		gate = append(gate, best...)
 	}
-	if open || len(s.gate) > fewTexts {
-		s.gate = nil
+	if !open && len(gate) <= fewTexts {
+		s.gate = finders(gate)
 	}
 	s.scanner = pattern.NewScanner(literals)
 	return s
@@ -63,16 +63,24 @@ func (s *sieve) sift(text string, hit []bool) bool {
 	any := false
 	for i := range hit {
 		if hit[i] {
-			hit[i] = !slices.ContainsFunc(s.also[i], func(set []string) bool { return !containsAny(text, set) })
+			hit[i] = !slices.ContainsFunc(s.also[i], func(set []pattern.Finder) bool { return !containsAny(text, set) })
 			any = any || hit[i]
 		}
 	}
 	return any
 }
 
-func containsAny(text string, set []string) bool {
-	for _, lit := range set {
-		if strings.Contains(text, lit) {
+func finders(texts []string) []pattern.Finder {
+	list := make([]pattern.Finder, 0, len(texts))
+	for _, t := range texts {
+		list = append(list, pattern.NewFinder(t))
+	}
+	return list
+}
+
+func containsAny(text string, set []pattern.Finder) bool {
+	for i := range set {
+		if set[i].In(text) {
 			return true
 		}
 	}

@@ -58,6 +58,7 @@ type Regexp struct {
 	names    []string
 	literals []string
 	also     [][]string
+	begin    Begin
 	lazy     lazyAutomaton
 }
 
@@ -78,7 +79,7 @@ func Compile(expr string, o Options) (*Regexp, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile expression: %w", err)
 	}
-	re := &Regexp{expr: expr, prog: prog}
+	re := &Regexp{expr: expr, prog: prog, begin: beginOf(tree)}
 	re.literals, re.also = mandatory(tree)
 	for _, g := range p.groups {
 		re.names = append(re.names, g.name)
