@@ -55,10 +55,10 @@ type finding struct {
 	Hint     string `json:"hint,omitempty"`
 }
 
-func check(ctx context.Context, f checkFlags, out io.Writer) error {
-	conf, _ := f.load()
-	problems := append(conf.Check(), engine.Verify(conf)...)
-	var notes []string
+// inspect finds what there is to say of a configuration. notes are what could not be looked at.
+func inspect(ctx context.Context, f checkFlags) (conf *config.Config, problems []config.Problem, notes []string) {
+	conf, _ = f.load()
+	problems = append(conf.Check(), engine.Verify(conf)...)
 	if !f.offline {
 		live, err := bites(ctx, conf)
 		problems = append(problems, live...)
@@ -71,6 +71,11 @@ func check(ctx context.Context, f checkFlags, out io.Writer) error {
 			notes = append(notes, err.Error())
 		}
 	}
+	return conf, problems, notes
+}
+
+func check(ctx context.Context, f checkFlags, out io.Writer) error {
+	conf, problems, notes := inspect(ctx, f)
 	errs := count(problems, config.Error)
 	if f.strict {
 		errs = len(problems)
