@@ -81,3 +81,27 @@ func TestHeldLogIsOneWrite(t *testing.T) {
 		t.Errorf("%d writes of %q", out.writes, got)
 	}
 }
+
+// Positions and counts are written at once where few change. Where many do, and where reading is
+// behind, they rest for a bounded time and are not forgotten.
+func TestSavesRestInABurst(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	w := &worker{saved: now, deps: &deps{now: func() time.Time { return now }}}
+	if w.rests() {
+		t.Error("a quiet log waits")
+	}
+	w.behind = true
+	if !w.rests() || !w.unsaved.Equal(now.Add(saveEvery)) {
+		t.Errorf("behind: it is written at %s", w.unsaved)
+	}
+	w.behind, w.pause = false, 50*time.Millisecond
+	if !w.rests() || !w.unsaved.Equal(now.Add(w.pause)) {
+		t.Errorf("after many rows: it is written at %s", w.unsaved)
+	}
+	if now = now.Add(w.pause); w.rests() {
+		t.Error("it waits for more than the pause")
+	}
+	if now = now.Add(-time.Hour); w.rests() {
+		t.Error("it waits for a clock that was set back")
+	}
+}

@@ -35,7 +35,9 @@ type worker struct {
 	marks               map[string]event.Mark // positions to be written
 	behind              bool                  // the last batch did not reach its source's end
 	saved               time.Time
-	confirmed           []string // lifted ids the kernel let go, to be written
+	unsaved             time.Time     // something is to be written down then; zero: nothing is
+	pause               time.Duration // until the next save, by the rows of the last
+	confirmed           []string      // lifted ids the kernel let go, to be written
 	queue               *actors
 	asks                *asker
 	ignores             exceptions
@@ -103,10 +105,14 @@ func (w *worker) wait() time.Duration {
 	if w.owes {
 		return retryEvery
 	}
+	until := time.Hour
 	if at, ok := w.jail.Next(); ok {
-		return max(at.Sub(w.deps.now()), time.Millisecond)
+		until = at.Sub(w.deps.now())
 	}
-	return time.Hour
+	if !w.unsaved.IsZero() {
+		until = min(until, w.unsaved.Sub(w.deps.now()))
+	}
+	return max(until, time.Millisecond)
 }
 
 // pump hands the batches of one source to the worker. A source tells its own troubles in
@@ -204,7 +210,9 @@ func (w *worker) tick(ctx context.Context) {
 		w.settle(ctx, ds)
 		return
 	}
-	w.save()
+	if !w.rests() {
+		w.save()
+	}
 }
 
 func (w *worker) source(name string) *event.SourceStatus {
