@@ -179,6 +179,15 @@ func (r *restoring) holds(el firewall.Element) bool {
 // told says whether the log names restored bans all at once.
 func (r *restoring) told() bool { return r != nil && r.quiet }
 
+// lacks says whether an element is known not to be in the kernel.
+func (r *restoring) lacks(el firewall.Element) bool {
+	if r == nil || r.kernel == nil {
+		return false
+	}
+	_, held := r.kernel[el.Prefix]
+	return !held
+}
+
 // idOf is how a jail names what the kernel bans.
 func idOf(p netip.Prefix) (string, event.IDKind) {
 	if p.IsSingleIP() {

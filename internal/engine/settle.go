@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"gaol/internal/event"
@@ -207,7 +208,7 @@ func (w *worker) enforce(add, remove []event.Ban, fresh map[string]bool, now tim
 		}
 		if el, ok := elementOf(b, now); ok {
 			if !w.restoring.holds(el) {
-				el.Fresh = fresh[b.ID]
+				el.Fresh = fresh[b.ID] || w.restoring.lacks(el)
 				change.Add = append(change.Add, el)
 			}
 		} else if prefix, valid := prefixOf(b); valid {
@@ -360,8 +361,9 @@ func (w *worker) flush() {
 
 // prefixOf is what the firewall bans for a ban: its address or its network.
 func prefixOf(b event.Ban) (netip.Prefix, bool) {
-	if p, err := netip.ParsePrefix(b.ID); err == nil {
-		return p.Masked(), true
+	if strings.IndexByte(b.ID, '/') >= 0 {
+		p, err := netip.ParsePrefix(b.ID)
+		return p.Masked(), err == nil
 	}
 	a, err := netip.ParseAddr(b.ID)
 	if err != nil || a.Zone() != "" {
