@@ -258,7 +258,7 @@ func (r *rows) outcome(e *event.Explanation) {
 	case e.Count != nil && e.Count.Bans:
 		r.row("decision", "%s is banned for ever: %d of %d failures within %s", e.ID, e.Count.Failures, e.Count.MaxRetry, showSpan(e.Count.FindTime))
 	case e.Count != nil:
-		r.row("decision", "none yet: %d of %d failures within %s", e.Count.Failures, e.Count.MaxRetry, showSpan(e.Count.FindTime))
+		r.row("decision", "none yet by these lines: %d of %d failures within %s", e.Count.Failures, e.Count.MaxRetry, showSpan(e.Count.FindTime))
 	}
 	r.cures(e)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,7 +100,40 @@ func whyLines(c *cobra.Command, o *whyOptions, lines []string, now time.Time) er
 	if o.json {
 		return printJSON(c.OutOrStdout(), all)
 	}
-	return printJails(c.OutOrStdout(), all, source)
+	if err := printJails(c.OutOrStdout(), all, source); err != nil {
+		return err
+	}
+	if o.offline {
+		return nil
+	}
+	return o.now(c, all)
+}
+
+// mostNow bounds of how many ids it is told how they stand now.
+const mostNow = 3
+
+// now tells how the ids that lines name stand with the gaol that runs, if one does: the lines
+// themselves may be old.
+func (o *whyOptions) now(c *cobra.Command, all []event.Explanation) error {
+	var ids []string
+	for _, e := range all {
+		if e.ID != "" && e.Outcome != event.LineIgnored && !slices.Contains(ids, e.ID) && len(ids) < mostNow {
+			ids = append(ids, e.ID)
+		}
+	}
+	r := &rows{}
+	for _, id := range ids {
+		reply, err := o.do(c, control.Why{ID: id, Search: -1})
+		if err != nil || reply.Account == nil {
+			return nil // none runs, and the answer stands without
+		}
+		r.verdict(reply.Account)
+		for i := range reply.Account.Jails {
+			r.kernel(&reply.Account.Jails[i])
+		}
+	}
+	_, err := io.WriteString(c.OutOrStdout(), r.b.String())
+	return err
 }
 
 // explained asks the daemon, or reads the configuration where none answers; source says which.

@@ -16,12 +16,15 @@ func printAccount(out io.Writer, a *event.Account) error {
 	var others []string
 	for i := range a.Jails {
 		j := &a.Jails[i]
-		if !concerned(j) {
+		if strings.HasPrefix(j.Problem, "does not run") {
+			continue // where that matters it is among the reasons
+		}
+		if !concerned(a, j) {
 			others = append(others, j.Jail)
 			continue
 		}
 		r.say("")
-		r.jail(a, j)
+		r.jail(j)
 	}
 	if len(others) > 0 {
 		r.say("")
@@ -50,7 +53,7 @@ func (r *rows) verdict(a *event.Account) {
 	for i, b := range a.Because {
 		why := b.Why
 		if b.Jail != "" {
-			why = "jail " + b.Jail + ": " + why
+			why = "jail " + b.Jail + " " + why
 		}
 		switch {
 		case i == 0:
@@ -73,11 +76,11 @@ func through(id string, b event.Ban) string {
 }
 
 // concerned says whether a jail has anything to tell.
-func concerned(j *event.JailAccount) bool {
-	return len(j.Bans)+len(j.Past)+len(j.Newest) > 0 || j.Count != nil || j.Problem != "" || j.Spared != "" || j.Leak != nil
+func concerned(a *event.Account, j *event.JailAccount) bool {
+	return len(j.Bans)+len(j.Past)+len(j.Newest) > 0 || j.Count != nil || j.Problem != "" || j.Spared != a.Protected && j.Spared != "" || j.Leak != nil
 }
 
-func (r *rows) jail(a *event.Account, j *event.JailAccount) {
+func (r *rows) jail(j *event.JailAccount) {
 	r.row("jail", "%s", j.Jail)
 	if j.MaxRetry > 0 {
 		r.row("rule", "%s within %s, bantime %s (filter %s)", plural(j.MaxRetry, "failure"), showSpan(j.FindTime), showSpan(j.BanTime), j.Filter)
@@ -107,7 +110,7 @@ func (r *rows) jail(a *event.Account, j *event.JailAccount) {
 	for _, p := range j.Past {
 		r.row("past ban", "%s", pastBan(p))
 	}
-	r.searched(a, j)
+	r.searched(j)
 }
 
 // ban is one ban with what led to it.
@@ -187,7 +190,7 @@ func (r *rows) kernel(j *event.JailAccount) {
 		}
 		r.row("kernel", "set %s holds %s, %s", k.Set, k.Element, left)
 		for _, rule := range k.Rules {
-			r.row("rule", "%s", rule.Text)
+			r.row("kernel rule", "%s", rule.Text)
 			r.more("it has caught %s, of everybody in the set", plural(int(rule.Packets), "packet"))
 		}
 	}
@@ -212,7 +215,7 @@ func pastBan(p event.PastBan) string {
 }
 
 // searched is what the logs say of an address that is not banned.
-func (r *rows) searched(a *event.Account, j *event.JailAccount) {
+func (r *rows) searched(j *event.JailAccount) {
 	for _, l := range j.Logs {
 		switch {
 		case l.Error != "":

@@ -46,7 +46,7 @@ func (e *engine) account(ctx context.Context, c control.Why) (control.Reply, err
 	e.mu.Unlock()
 	for i := range a.Jails {
 		if why := broken[a.Jails[i].Jail]; why != "" {
-			a.Jails[i].Problem = "runs as it was configured before: " + why
+			a.Jails[i].Problem = "it runs as it was configured before: " + why
 			delete(broken, a.Jails[i].Jail)
 		}
 	}
@@ -108,7 +108,7 @@ func (w *worker) tellAccount(j *event.JailAccount, id string, kind event.IDKind)
 	j.Filter, j.MaxRetry, j.FindTime, j.BanTime = w.conf.FilterName, w.conf.MaxRetry, w.conf.FindTime, w.conf.BanTime
 	j.Problem, j.Held = w.problem, w.jail.Held()
 	if w.idle {
-		j.Problem = "is idle: it reads no log (fail2ban-client set " + w.conf.Name + " idle off ends that)"
+		j.Problem = "it is idle: it reads no log (fail2ban-client set " + w.conf.Name + " idle off ends that)"
 	}
 	if one, banned := w.offender(id); banned {
 		b, _ := w.jail.Find(one)

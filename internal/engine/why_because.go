@@ -19,9 +19,9 @@ const (
 	passedOver
 	notCounted
 	notMatched
+	neverSeen
 	notRead
 	notRunning
-	neverSeen
 )
 
 type reason struct {
@@ -41,10 +41,13 @@ func because(a *event.Account) (sorted []event.Because) {
 	for i := range a.Jails {
 		all = append(all, becauseOf(a, &a.Jails[i])...)
 	}
-	if len(all) == 0 || slices.IndexFunc(all, func(r reason) bool { return r.rank < notRead }) < 0 {
+	if !slices.ContainsFunc(all, func(r reason) bool { return r.rank < neverSeen }) {
 		all = append(all, unseen(a))
 	}
 	slices.SortStableFunc(all, func(a, b reason) int { return a.rank - b.rank })
+	if all[0].rank <= counting { // then it does not matter what is not read
+		all = slices.DeleteFunc(all, func(r reason) bool { return r.rank > counting })
+	}
 	for _, r := range all {
 		sorted = append(sorted, r.Because)
 	}
@@ -64,20 +67,20 @@ func becauseOf(a *event.Account, j *event.JailAccount) (all []reason) {
 		all = append(all, reason{rank, event.Because{Jail: j.Jail, Why: fmt.Sprintf(format, args...), Hint: hint}})
 	}
 	if strings.HasPrefix(j.Problem, "does not run") {
-		add(notRunning, "gaol check", "it %s", j.Problem)
+		add(notRunning, "gaol check", "%s", j.Problem)
 		return all
 	}
 	if j.Spared != "" && j.Spared != a.Protected {
-		add(forbidden, "", "it spares it: %s", j.Spared)
+		add(forbidden, "", "spares it: %s", j.Spared)
 	}
 	if j.Held != "" && j.Count != nil && j.Count.Count >= j.MaxRetry {
-		add(heldBack, "", "%s", j.Held)
+		add(heldBack, "", "holds its bans back: %s", j.Held)
 	}
 	if len(j.Past) > 0 {
 		add(over, "", "%s", pastText(j.Past[0]))
 	}
 	if t := j.Count; t != nil {
-		add(counting, "", "it has counted %d of %d failures within %s, the last at %s; without another one they are forgotten at %s",
+		add(counting, "", "has counted %d of %d failures within %s, the last at %s; without another one they are forgotten at %s",
 			t.Count, j.MaxRetry, spanText(j.FindTime), clock(t.Last), clock(j.Expires))
 	}
 	for i := range j.Newest {
@@ -86,11 +89,11 @@ func becauseOf(a *event.Account, j *event.JailAccount) (all []reason) {
 		}
 	}
 	if j.Problem != "" {
-		add(notRead, "gaol status "+j.Jail, "%s", j.Problem)
+		add(notRead, "gaol status "+j.Jail, "has a problem: %s", j.Problem)
 	}
 	for _, l := range j.Logs {
 		if l.Error == "does not exist" {
-			add(notRead, "write the path of a log, or start the service that writes it", "its log %s does not exist", l.Name)
+			add(notRead, "write the path of a log, or start the service that writes it", "waits for its log %s, which does not exist", l.Name)
 		}
 	}
 	return all
@@ -101,11 +104,11 @@ func pastText(p event.PastBan) string {
 	since := clock(p.Ban.Start)
 	switch {
 	case p.Reason != "" && p.Reason != "expired":
-		return fmt.Sprintf("it had banned it at %s, and the ban was lifted at %s: %s", since, clock(p.Lifted), p.Reason)
+		return fmt.Sprintf("banned it at %s, and the ban was lifted at %s: %s", since, clock(p.Lifted), p.Reason)
 	case p.Ban.End.IsZero():
-		return fmt.Sprintf("it had banned it at %s, and the ban was lifted at %s", since, clock(p.Lifted))
+		return fmt.Sprintf("banned it at %s, and the ban was lifted at %s", since, clock(p.Lifted))
 	}
-	return fmt.Sprintf("its ban of %s ended at %s", since, clock(p.Ban.End))
+	return fmt.Sprintf("banned it at %s, and the ban ended at %s", since, clock(p.Ban.End))
 }
 
 // lineReason is what a line that names the id, and that was not counted just now, has to say.
@@ -117,26 +120,26 @@ func lineReason(j *event.JailAccount, x *event.Explanation) (reason, bool) {
 			return r, false // that says it
 		}
 		r.rank = passedOver
-		r.Why = fmt.Sprintf("a line of its log counts, of %s, but nothing is counted now: it is older than findtime (%s), or was written before the jail read the log",
+		r.Why = fmt.Sprintf("reads a line, of %s, that counts, and has nothing counted now: the line is older than findtime (%s), or stood there before the jail read the log",
 			clock(x.Date.Time), spanText(j.FindTime))
 	case event.LineSpared:
 		return r, false
 	case event.LineIgnored:
 		r.rank = notCounted
-		r.Why = "its newest line is ignored by an ignoreregex"
+		r.Why = "ignores its newest line: an ignoreregex matches"
 		if x.Ignore != nil {
-			r.Why += " (" + x.Ignore.Where + ")"
+			r.Why = "ignores its newest line: ignoreregex " + x.Ignore.Where + " matches"
 		}
 	case event.LineHelps:
 		r.rank = notCounted
-		r.Why = fmt.Sprintf("its newest line only helps: %s of %s says that it is no failure by itself", x.Tag, x.Rule.Where)
+		r.Why = fmt.Sprintf("sees its newest line, which only helps: %s of %s says that it is no failure by itself", x.Tag, x.Rule.Where)
 		r.Hint = cureHint(x)
 	case event.LineWaits:
 		r.rank = notCounted
-		r.Why = "a failure of its connection waits for a line that names the address"
+		r.Why = "waits for another line of a connection that names the address"
 	default:
 		r.rank = notMatched
-		r.Why = "its log names it, and no failregex matches the newest such line"
+		r.Why = "reads lines that name it, and no failregex matches the newest of them"
 		if n := x.Nearest; n != nil {
 			r.Why += fmt.Sprintf("; %s came furthest", n.Where)
 		}

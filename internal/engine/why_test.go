@@ -40,7 +40,7 @@ func TestWhyOfAddresses(t *testing.T) {
 		t.Errorf("banned: %+v", a)
 	}
 	for id, want := range map[string]string{
-		"203.0.113.2":    "it has counted 2 of 3 failures within 10m",
+		"203.0.113.2":    "has counted 2 of 3 failures within 10m",
 		"198.51.100.200": "jail.local:10: ignoreip has 198.51.100.200",
 		"127.0.0.1":      "nobody bans it: it is a loopback address",
 		"203.0.113.3":    "no jail has ever counted it, and no log names it (1 searched",
