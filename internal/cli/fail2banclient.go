@@ -29,6 +29,8 @@ type fail2banClient struct {
 	out     io.Writer
 	errw    io.Writer
 	version string
+
+	embedded bool // no directory has a configuration: the one inside of gaol
 }
 
 // Fail2banClient runs the command line of fail2ban-client, or of fail2ban-server where name
@@ -45,12 +47,10 @@ func Fail2banClient(name string, args []string, in io.Reader, out, errw io.Write
 		return status
 	}
 	if c.o.conf == "" {
-		c.o.conf = "/etc/fail2ban"
-		if dir := config.DefaultDir(); dir != "" {
-			c.o.conf = dir
-		}
+		c.o.conf = config.DefaultDir()
+		c.embedded = c.o.conf == "" // as gaol itself has it, on a machine that never had a fail2ban
 	}
-	if info, err := os.Stat(c.o.conf); err != nil || !info.IsDir() {
+	if info, err := os.Stat(c.o.conf); !c.embedded && (err != nil || !info.IsDir()) {
 		c.logf("ERROR", "Base configuration directory "+c.o.conf+" does not exist")
 		return failed
 	}
@@ -88,7 +88,7 @@ func trimFloat(f float64) string {
 }
 
 func (c *fail2banClient) run(words []string) int {
-	conf, problems := config.Load(config.LoadOptions{Dir: c.o.conf, Version: c.version})
+	conf, problems := config.Load(config.LoadOptions{Dir: c.o.conf, Embedded: c.embedded, Version: c.version})
 	if c.o.socket == "" {
 		c.o.socket = conf.Global.Socket
 	}

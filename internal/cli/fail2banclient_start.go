@@ -81,9 +81,14 @@ func (c *fail2banClient) daemonArgs(conf *config.Config) []string {
 	if strings.Contains(target, "/") {
 		target = absolute(target)
 	}
-	args := []string{"run", "-c", absolute(c.o.conf), "--fail2ban-socket", absolute(c.o.socket),
+	from := []string{"-c", absolute(c.o.conf)}
+	if c.embedded {
+		from = []string{"--embedded"}
+	}
+	args := append([]string{"run"}, from...)
+	args = append(args, "--fail2ban-socket", absolute(c.o.socket),
 		"--pidfile", absolute(or(c.o.pidfile, conf.Global.PIDFile)),
-		"--logtarget", target, "--syslogsocket", or(c.o.syslogsocket, conf.Global.SyslogSocket)}
+		"--logtarget", target, "--syslogsocket", or(c.o.syslogsocket, conf.Global.SyslogSocket))
 	if c.o.loglevel != "" {
 		args = append(args, "--loglevel", c.o.loglevel)
 	}
