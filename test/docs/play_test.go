@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -18,6 +19,29 @@ func exceptions() map[string]string {
 
 const maxExceptions = 4
 
+// playedElsewhere are the marks of console blocks whose commands another test runs, since they
+// need packages or an engine: each names its mark there, as in commands(t, guide, "fresh").
+func playedElsewhere() map[string]string {
+	return map[string]string{
+		"fresh": "test/install/debs_test.go", "remove": "test/install/debs_test.go",
+		"move": "test/install/debs_test.go", "back": "test/install/debs_test.go",
+		"compose": "test/e2e/composed_test.go",
+	}
+}
+
+// elsewhere says whether another test runs the block, and holds that test to it.
+func elsewhere(t *testing.T, b block) bool {
+	t.Helper()
+	file, is := playedElsewhere()[b.mark]
+	if b.lang != "console" || b.mark == "" {
+		return false
+	}
+	if !is || !strings.Contains(read(t, file), strconv.Quote(b.mark)) {
+		t.Errorf("%s: a console block is marked %q, and %s does not ask for it", b, b.mark, file)
+	}
+	return true
+}
+
 // TestDocumentsRun runs the examples of every document, each document on a machine of its own.
 func TestDocumentsRun(t *testing.T) {
 	open := exceptions()
@@ -30,7 +54,7 @@ func TestDocumentsRun(t *testing.T) {
 		for _, b := range blocks {
 			if key := b.doc + ": " + b.first(); open[key] != "" {
 				delete(open, key)
-			} else {
+			} else if !elsewhere(t, b) {
 				played = append(played, b)
 			}
 		}
