@@ -39,7 +39,7 @@ type connection struct {
 type memory struct {
 	byKey          map[string]*connection
 	oldest, newest *connection
-	touched        map[string]struct{} // keys that changed since Changes; nil: nobody asks
+	touched        map[string]bool // keys that changed since Delta, and whether they are new; nil: nobody asks
 
 	// What new connections are made of: forgotten ones. Under attack most lines begin or end a
 	// connection, and every second allocation was one's. The matches of the present line may
@@ -97,13 +97,16 @@ func (m *memory) forget(c *connection) {
 	if len(m.spare) < maxSpare {
 		m.spare = append(m.spare, c)
 	}
-	m.touch(c)
+	m.touch(c, false)
 }
 
-// touch notes that a connection changed.
-func (m *memory) touch(c *connection) {
-	if m.touched != nil {
-		m.touched[c.Key] = struct{}{}
+// touch notes that a connection changed, or came into being (born).
+func (m *memory) touch(c *connection, born bool) {
+	if m.touched == nil {
+		return
+	}
+	if _, known := m.touched[c.Key]; !known {
+		m.touched[c.Key] = born
 	}
 }
 
@@ -118,7 +121,7 @@ func (m *memory) add(c *connection) {
 		m.oldest = c
 	}
 	m.newest = c
-	m.touch(c)
+	m.touch(c, true)
 	for m.oldest != c && m.oldest.expired(c.Since) {
 		m.forget(m.oldest)
 	}
@@ -160,7 +163,7 @@ func (m *memory) merge(data *Fields, told told, line []string, at time.Time) (c 
 	default:
 		c.goOn(told)
 		c.Data.update(*data)
-		m.touch(c)
+		m.touch(c, false)
 		if told.forget {
 			m.forget(c)
 		}
@@ -288,30 +291,13 @@ func (f *Filter) Restore(b []byte) error {
 	return nil
 }
 
-// Track begins to note changes for Changes. Without it nothing is noted: who only reads a log
+// Track begins to note changes for Delta. Without it nothing is noted: who only reads a log
 // through would collect keys for ever.
-func (f *Filter) Track() { f.memory.touched = map[string]struct{}{} }
+func (f *Filter) Track() { f.memory.touched = map[string]bool{} }
 
-// Changes returns what happened to the memory since the last call or Track: connections that
-// are new or different, each as an element of what Restore takes, and the keys of those that
-// are forgotten. A store that keeps them up to date by key writes a few rows for a line of a
-// log, where Snapshot has ten thousand connections under attack.
+// Changes is Delta without which connections are new. A store that keeps them up to date by key
+// writes a few rows for a line of a log, where Snapshot has ten thousand connections under attack.
 func (f *Filter) Changes() (changed map[string][]byte, gone []string, err error) {
-	if len(f.memory.touched) == 0 {
-		return nil, nil, nil
-	}
-	changed = make(map[string][]byte, len(f.memory.touched))
-	for key := range f.memory.touched {
-		c := f.memory.byKey[key]
-		if c == nil {
-			gone = append(gone, key)
-			continue
-		}
-		if changed[key], err = json.Marshal(c); err != nil {
-			return nil, nil, fmt.Errorf("write filter memory: %w", err)
-		}
-	}
-	clear(f.memory.touched)
-	slices.Sort(gone)
-	return changed, gone, nil
+	d, err := f.Delta()
+	return d.Changed, d.Gone, err
 }
