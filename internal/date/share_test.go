@@ -15,7 +15,9 @@ func TestCuttersAgree(t *testing.T) {
 	}
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	cut := func(c *Cutter, text string) { c.Cut(event.Line{Text: text}, "log", now) }
-	fresh := func() *Cutter { return &Cutter{Detector: NewDetector(templates), FindTime: time.Hour, InOperation: true} }
+	fresh := func() *Cutter {
+		return &Cutter{Detector: NewDetector(templates), FindTime: time.Hour, InOperation: true}
+	}
 	const iso, syslog = "2026-11-24T11:59:59+00:00 a", "Nov 24 11:59:59 a"
 	a, b := fresh(), fresh()
 	cut(a, iso)

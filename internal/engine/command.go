@@ -153,10 +153,8 @@ func (w *worker) status() event.JailStatus {
 	}
 	s.CurrentlyFailed, s.TotalFailed, s.CurrentlyBanned, s.TotalBanned = w.jail.Counts()
 	s.TotalFailed, s.TotalBanned = s.TotalFailed+w.carried.failed, s.TotalBanned+w.carried.banned
-	for _, src := range w.sources {
-		for _, name := range src.Watched() {
-			w.source(name).Found = true
-		}
+	for _, name := range w.watched() {
+		w.source(name).Found = true
 	}
 	for _, m := range w.missing {
 		if len(w.perSource) == 0 {

@@ -61,9 +61,13 @@ type deps struct {
 	floor    *floor
 	allows   *allows
 	shelf    shelf
-	commit   func(store.Change) <-chan error
-	past     func(ctx context.Context, jail, id string) (times int, last time.Time, err error)
-	evidence func(ctx context.Context, jail string, bans []event.Ban) error // store.Evidence
+	readers  *readers
+	docks    *docks
+	// remembered is what the store holds of the memory of a jail's filter.
+	remembered func(ctx context.Context, jail string) ([][]byte, error)
+	commit     func(store.Change) <-chan error
+	past       func(ctx context.Context, jail, id string) (times int, last time.Time, err error)
+	evidence   func(ctx context.Context, jail string, bans []event.Ban) error // store.Evidence
 	// maxMatches is dbmaxmatches: how many log lines the store keeps of a ban.
 	maxMatches func() int
 	apply      func([]firewall.Change) error
@@ -223,6 +227,8 @@ func (e *engine) openStore(undo *cleanups) error {
 	go func() { defer close(done); c.run() }()
 	undo.add("write down state", func() error { close(c.queue); <-done; return nil })
 	e.deps = &deps{now: e.o.Now, log: e.log, resolver: host.NewResolver(), commit: c.commit, past: s.Past, evidence: s.Evidence, maxMatches: e.maxMatches, dryRun: e.o.DryRun, allows: &allows{}}
+	e.deps.readers = &readers{log: e.log, now: e.o.Now}
+	e.deps.docks, e.deps.remembered = &e.containers.docks, s.Memory
 	e.deps.bus = newBus(e.o.Now)
 	undo.add("end the bus", e.deps.bus.close)
 	if _, err := e.readAllowed(); err != nil {

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,9 +12,7 @@ import (
 
 	"gaol/internal/action"
 	"gaol/internal/config"
-	"gaol/internal/date"
 	"gaol/internal/event"
-	"gaol/internal/filter"
 	"gaol/internal/firewall"
 	"gaol/internal/jail"
 	"gaol/internal/store"
@@ -61,7 +58,11 @@ func (e *engine) startJails(undo *cleanups) error {
 		return err
 	}
 	slices.SortStableFunc(plans, func(a, b *plan) int { return held[a.conf.Name] - held[b.conf.Name] })
+	e.deps.readers.hold() // jails that start together read together
 	for _, p := range plans {
+		if held[p.conf.Name] > quickStart {
+			e.deps.readers.release()
+		}
 		if err := e.launch(e.workers[p.conf.Name], nil, true, intents); err != nil {
 			e.mu.Lock()
 			delete(e.workers, p.conf.Name)
@@ -69,6 +70,7 @@ func (e *engine) startJails(undo *cleanups) error {
 			e.problems = append(e.problems, e.breakJail(p.conf, err)...)
 		}
 	}
+	e.deps.readers.release()
 	for _, w := range e.running() {
 		<-w.restored
 	}
@@ -78,6 +80,9 @@ func (e *engine) startJails(undo *cleanups) error {
 	e.undoForeign(intents)
 	return nil
 }
+
+// quickStart is how many bans a jail may have to be back at once: no log waits for those of others.
+const quickStart = 1000
 
 // planAll plans the sound jails; the others are marked as broken, and the problems say why
 // where the configuration did not.
@@ -119,9 +124,9 @@ func (e *engine) breakJail(j config.Jail, err error) (problems []config.Problem)
 
 func (e *engine) newWorker(p *plan) *worker {
 	w := &worker{
-		plan: p, deps: e.deps, asks: newAsker(), filter: filter.New(p.program), held: &heldLog{next: e.log.Handler()},
-		marks: map[string]event.Mark{}, cutters: map[string]*date.Cutter{}, perSource: map[string]*event.SourceStatus{},
-		batches: make(chan event.Batch), calls: make(chan func()), restored: make(chan struct{}), done: make(chan struct{}),
+		plan: p, deps: e.deps, asks: newAsker(), held: &heldLog{next: e.log.Handler()},
+		marks: map[string]event.Mark{}, at: map[string]event.Mark{}, perSource: map[string]*event.SourceStatus{},
+		calls: make(chan func()), restored: make(chan struct{}), done: make(chan struct{}),
 	}
 	w.log = slog.New(w.held)
 	w.jail = jail.New(w.options(e.deps.floor))
@@ -146,19 +151,9 @@ func (e *engine) launch(w *worker, before *worker, adopt bool, intents []event.I
 		return err
 	}
 	e.ready(w.plan)
-	if w.sources, w.missing, err = w.open(&e.containers.docks, state, e.o.Now(), before != nil); err != nil {
+	if err := w.begin(e.ctx, state, before != nil); err != nil {
 		return err
 	}
-	for _, m := range state.Marks {
-		// What stands behind a mark was written since: a line without a timestamp is of now,
-		// where the first scan of an unknown log would drop it.
-		w.cutter(m.Source).InOperation = true
-	}
-	memory := slices.Concat([]byte("["), bytes.Join(state.Memory, []byte(",")), []byte("]"))
-	if err := w.filter.Restore(memory); err != nil {
-		e.log.Warn(fmt.Sprintf("[%s] connections half seen are forgotten", name), "error", err)
-	}
-	w.filter.Track()
 	if before == nil {
 		w.queue.recover(intentsOf(intents, name), w.queue.inForce(state.Bans, e.o.Now()))
 	} else {

@@ -38,7 +38,9 @@ func benchLines(b *testing.B, jails, lines int) {
 	said := make(chan string, 1<<16)
 	ctx, cancel := context.WithCancel(b.Context())
 	e, closeAll, err := start(ctx, Options{
-		Load:     func() (*config.Config, []config.Problem) { return config.Load(config.LoadOptions{Dir: filepath.Join(dir, "conf")}) },
+		Load: func() (*config.Config, []config.Problem) {
+			return config.Load(config.LoadOptions{Dir: filepath.Join(dir, "conf")})
+		},
 		StateDir: filepath.Join(dir, "state"), Alone: true, Firewall: firewall.NewMemory(), Log: slog.New(NewLogHandler(saying{said}, Notice)),
 	})
 	if err != nil {

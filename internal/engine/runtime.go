@@ -121,7 +121,7 @@ func (e *engine) changed(w *worker, ch *change, args []string) (*plan, error) {
 // jail is started anew: its state goes through the store, as on reload.
 func (e *engine) adopt(w *worker, p *plan, anew bool) (*worker, error) {
 	if !anew {
-		w.call(func() { w.amend(p) })
+		w.call(func() { w.amend(e.ctx, p) })
 		return w, nil
 	}
 	if err := e.replace(p, true); err != nil {
@@ -132,9 +132,8 @@ func (e *engine) adopt(w *worker, p *plan, anew bool) (*worker, error) {
 
 // amend is the change of a plan while the jail runs. Fields are set one by one: others read
 // the jail's name and target at any time, and those do not change.
-func (w *worker) amend(p *plan) {
-	refilter := !reflect.DeepEqual(w.conf.Filter, p.conf.Filter) || w.conf.UseDNS != p.conf.UseDNS
-	redate := w.conf.Filter.DatePattern != p.conf.Filter.DatePattern || w.conf.LogTimezone != p.conf.LogTimezone
+func (w *worker) amend(ctx context.Context, p *plan) {
+	otherwise := w.program != p.program || w.dates != p.dates || w.conf.FindTime != p.conf.FindTime
 	from, to := reflect.ValueOf(&p.conf).Elem(), reflect.ValueOf(&w.conf).Elem()
 	for i := range from.NumField() {
 		if from.Type().Field(i).Name != "Name" {
@@ -142,29 +141,10 @@ func (w *worker) amend(p *plan) {
 		}
 	}
 	w.plan.program, w.plan.dates, w.plan.ignore = p.program, p.dates, p.ignore
-	if refilter {
-		w.refilter()
-	}
-	if redate {
-		clear(w.cutters)
-	}
-	for _, c := range w.cutters {
-		c.FindTime = w.conf.FindTime
-	}
 	w.jail.Reconfigure(w.options(w.deps.floor))
-}
-
-// refilter starts the filter anew with what it remembers of connections.
-func (w *worker) refilter() {
-	w.save() // what the one before learned
-	f := filter.New(w.program)
-	if memory, err := w.filter.Snapshot(); err == nil {
-		if err := f.Restore(memory); err != nil {
-			w.log.Warn("["+w.conf.Name+"] connections half seen are forgotten", "error", err)
-		}
+	if otherwise {
+		w.reenter(ctx)
 	}
-	f.Track()
-	w.filter = f
 }
 
 // regexError is a regular expression that does not compile, in fail2ban's words.

@@ -311,6 +311,9 @@ func editJournalMatch(j *config.Jail, key string, args []string) error {
 
 func setIdle(w *worker, args []string) any {
 	w.idle = args[0] == "on"
+	if w.listener != nil {
+		w.listener.idle.Store(w.idle)
+	}
 	return w.idle
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gaol/internal/event"
+	"gaol/internal/filter"
 	"gaol/internal/firewall"
 	"gaol/internal/store"
 )
@@ -93,10 +94,8 @@ func (w *worker) save() {
 	clear(w.marks)
 	w.confirmed = nil
 	change.Tallies, change.GoneTallies = w.jail.Dirty()
-	var err error
-	if change.Memory, change.Forgotten, err = w.filter.Changes(); err != nil {
-		w.log.Error(fmt.Sprintf("[%s] changes of the filter's memory", w.conf.Name), "error", err)
-	}
+	memory := filter.Join(w.deltas)
+	change.Memory, change.Forgotten, w.deltas = memory.Changed, memory.Gone, nil
 	rows := len(change.Tallies) + len(change.GoneTallies) + len(change.Memory) + len(change.Forgotten)
 	w.pause = min(time.Duration(rows)*rowPause, saveAtMost)
 	w.commit(change)

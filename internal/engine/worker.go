@@ -6,23 +6,18 @@ import (
 	"log/slog"
 	"time"
 
-	"gaol/internal/date"
 	"gaol/internal/event"
 	"gaol/internal/filter"
 	"gaol/internal/jail"
-	"gaol/internal/source"
 )
 
 // worker runs one jail. Its goroutine owns all that is in here, so nothing is locked: others
-// talk to it through batches and calls.
+// talk to it through portions and calls.
 type worker struct {
 	*plan
 	deps     *deps
 	jail     *jail.Jail
-	filter   *filter.Filter
-	cutters  map[string]*date.Cutter // by source
-	sources  []source.Source
-	batches  chan event.Batch
+	listener *listener // at a reader; nil: there is no log to read
 	calls    chan func()
 	done     chan struct{}
 	restored chan struct{} // closed when the bans are back
@@ -33,6 +28,8 @@ type worker struct {
 	perSource           map[string]*event.SourceStatus
 	missing             []string              // paths that match nothing yet
 	marks               map[string]event.Mark // positions to be written
+	at                  map[string]event.Mark // all positions
+	deltas              []filter.Delta        // of the filter's memory, to be written with them
 	behind              bool                  // the last batch did not reach its source's end
 	saved               time.Time
 	unsaved             time.Time     // something is to be written down then; zero: nothing is
@@ -69,32 +66,25 @@ func (w *worker) run(ctx context.Context) {
 	defer close(w.done)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for _, s := range w.sources {
-		go w.pump(ctx, s)
-	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		timer.Reset(w.wait())
-		batches := w.batches
-		if w.idle {
-			batches = nil
-		}
 		select {
-		case b := <-batches:
-			w.take(ctx, b)
+		case p, open := <-w.portions():
+			if !open {
+				w.readAlone(ctx)
+				continue
+			}
+			w.take(ctx, p)
 		case f := <-w.calls:
 			f()
 		case <-timer.C:
 			w.tick(ctx)
 		case <-ctx.Done():
+			w.leave()
 			w.forsake()
 			w.flush()
-			for _, s := range w.sources {
-				if err := s.Close(); err != nil {
-					w.log.Warn("close source", "error", err)
-				}
-			}
 			return
 		}
 	}
@@ -115,91 +105,65 @@ func (w *worker) wait() time.Duration {
 	return max(until, time.Millisecond)
 }
 
-// pump hands the batches of one source to the worker. A source tells its own troubles in
-// Batch.Err and goes on; an error of Next is its end.
-func (w *worker) pump(ctx context.Context, s source.Source) {
-	for {
-		b, err := s.Next(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			b.Err = fmt.Errorf("log source stopped: %w", err)
-		}
-		select {
-		case w.batches <- b:
-		case <-ctx.Done():
-			return
-		}
-		if err != nil {
-			return
-		}
+// take carries one portion through the jail, makes the decisions true and writes all of it down
+// with the position behind the portion, as one change.
+func (w *worker) take(ctx context.Context, p *portion) {
+	select {
+	case <-w.listener.room:
+	default: // the last one, when the reader parted with the jail
 	}
-}
-
-// take carries one batch through date, filter and jail, makes the decisions true and writes
-// all of it down with the position behind the batch, as one change.
-func (w *worker) take(ctx context.Context, b event.Batch) {
-	if b.Err != nil {
-		w.problem = b.Err.Error()
-		w.deps.bus.publish(event.Happening{What: event.SourceFails, Jail: w.conf.Name, Reason: b.Err.Error()})
-		w.log.Error(fmt.Sprintf("[%s] %v", w.conf.Name, b.Err), "logger", "filter")
+	if p.Err != nil {
+		w.problem = p.Err.Error()
+		w.deps.bus.publish(event.Happening{What: event.SourceFails, Jail: w.conf.Name, Reason: p.Err.Error()})
+		w.log.Error(fmt.Sprintf("[%s] %v", w.conf.Name, p.Err), "logger", "filter")
 		return // such a batch has no lines and no mark
 	}
-	if b.Mark.Source == "" && len(b.Lines) == 0 && !b.End { // a source's trouble is over
+	if !p.reads() { // a source's trouble is over
 		w.problem = ""
 		w.deps.bus.publish(event.Happening{What: event.SourceMended, Jail: w.conf.Name})
 		return
 	}
 	defer w.held.hold()()
 	now := w.deps.now()
-	w.cut += uint64(b.Cut)
-	w.lines += uint64(len(b.Lines))
-	st := w.source(b.Source)
-	if !st.Found && b.Source != "" {
-		w.log.Info(fmt.Sprintf("[%s] watches %s", w.conf.Name, b.Source), "logger", "jail")
+	w.cut += uint64(p.Cut)
+	w.lines += uint64(p.lines)
+	st := w.source(p.Source)
+	if !st.Found && p.Source != "" {
+		w.log.Info(fmt.Sprintf("[%s] watches %s", w.conf.Name, p.Source), "logger", "jail")
 	}
-	st.Found, st.Mark = true, b.Mark
-	st.Lines += uint64(len(b.Lines))
-	cutter := w.cutter(b.Source)
-	if b.Known { // what stands behind a mark was written since
-		cutter.InOperation = true
+	st.Found, st.Mark = true, p.Mark
+	st.Lines += uint64(p.lines)
+	if p.Mark.Source != "" {
+		w.at[p.Mark.Source] = p.Mark
 	}
-	w.behind = !b.End
-	cutter.Behind = !b.End // results must not depend on our speed
-	var decisions []event.Decision
-	for _, l := range b.Lines {
-		decisions = append(decisions, w.line(ctx, cutter, l, b.Source, now)...)
+	if !p.memory.Empty() {
+		w.deltas = append(w.deltas, p.memory)
 	}
-	if b.End {
-		cutter.InOperation = true
-	}
-	w.settle(ctx, decisions, b.Mark)
+	w.behind = !p.End
+	w.tellAborts(p, now)
+	w.settle(ctx, w.weighAll(ctx, p.failures, now), p.Mark)
 }
 
-func (w *worker) line(ctx context.Context, c *date.Cutter, l event.Line, src string, now time.Time) []event.Decision {
-	entry, ok := c.Cut(l, src, now)
-	if !ok {
-		return nil
-	}
-	failures, aborts := w.filter.Feed(entry, now)
-	for _, a := range aborts {
-		w.aborted++
-		// Rate-limited: the line is the attacker's, and so would be the log.
-		if now.Sub(w.abortTold) > time.Minute {
-			w.abortTold = now
-			w.log.Warn(fmt.Sprintf("[%s] regex gave up on a line: step budget used up", w.conf.Name),
-				"logger", "filter", "regex", a.Where, "line", clip(l.Text, 200))
-		}
-	}
-	var decisions []event.Decision
+// weighAll takes failures in. They are other jails' too: what differs is put into a copy.
+func (w *worker) weighAll(ctx context.Context, failures []event.Failure, now time.Time) (ds []event.Decision) {
 	for _, f := range failures {
 		f.Jail = w.conf.Name
 		w.suspect(ctx, f, now)
-		decisions = append(decisions, w.escalate(f, now)...)
-		decisions = append(decisions, w.weigh(ctx, f, now)...)
+		ds = append(ds, w.escalate(f, now)...)
+		ds = append(ds, w.weigh(ctx, f, now)...)
 	}
-	return decisions
+	return ds
+}
+
+// tellAborts says that a search was given up, once a minute: the line is the attacker's, and so
+// would be the log.
+func (w *worker) tellAborts(p *portion, now time.Time) {
+	w.aborted += uint64(p.aborted)
+	if p.aborted > 0 && now.Sub(w.abortTold) > time.Minute {
+		w.abortTold = now
+		w.log.Warn(fmt.Sprintf("[%s] regex gave up on a line: step budget used up", w.conf.Name),
+			"logger", "filter", "regex", p.abort.Where, "line", p.abortLine)
+	}
 }
 
 func (w *worker) tick(ctx context.Context) {
@@ -222,18 +186,6 @@ func (w *worker) source(name string) *event.SourceStatus {
 		w.perSource[name] = st
 	}
 	return st
-}
-
-func (w *worker) cutter(name string) *date.Cutter {
-	c := w.cutters[name]
-	if c == nil {
-		c = &date.Cutter{Detector: date.NewDetector(w.dates), FindTime: w.conf.FindTime}
-		if !w.journal() { // journald's text is UTF-8
-			c.Decode = w.decode
-		}
-		w.cutters[name] = c
-	}
-	return c
 }
 
 // clip is s for a log line: printable, at most n bytes.
