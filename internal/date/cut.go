@@ -56,14 +56,14 @@ type Cutter struct {
 
 // Cut finds the line's time and cuts the timestamp out. It returns false for a line that is
 // dropped: one older than FindTime, or one without a date in the initial scan.
-func (c *Cutter) Cut(l event.Line, source string, now time.Time) (event.Entry, bool) {
+func (c *Cutter) Cut(l event.Line, source string, now time.Time) (e event.Entry, kept bool) {
 	c.Seen = Sound
 	if c.Decode != nil {
 		l.Text = c.Decode(l.Text)
 	} else {
 		l.Text = pattern.DecodeUTF8(l.Text)
 	}
-	e := event.Entry{Line: l, Source: source, After: l.Text}
+	e.Line, e.Source, e.After = l, source, l.Text
 	if !l.Time.IsZero() {
 		e.Time = l.Time
 		return e, c.judge(&e, now)
