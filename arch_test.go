@@ -33,10 +33,11 @@ var rooms = map[string][]string{
 	"internal/store":     {"event"},
 	"internal/control":   {"event"},
 	"internal/web":       {"event", "control"},
+	"internal/gate":      {"event", "control"},
 	"internal/replay":  {"event", "date", "filter", "jail"},
 	"internal/engine": {"event", "config", "pattern", "date", "filter", "host", "jail", "container",
 		"source", "firewall", "action", "store", "control", "replay"},
-	"internal/cli": {"event", "config", "pattern", "wide", "date", "filter", "container", "firewall", "engine", "control", "web", "replay"},
+	"internal/cli": {"event", "config", "pattern", "wide", "date", "filter", "container", "firewall", "engine", "control", "web", "gate", "replay"},
 	// netlab makes network namespaces for tests; testOnly keeps it out of the daemon.
 	"internal/netlab": {},
 }

@@ -103,7 +103,7 @@ func runDaemon(c *cobra.Command, f runFlags) error {
 		Log:   slog.New(engine.NewLogHandler(log, log.level)),
 		Ready: func() { notify(daemon.SdNotifyReady) },
 	}
-	o.Services = f.services(conf, o.Log)
+	o.Services = append(f.services(conf, o.Log), f.gateServices(conf, o.Log)...)
 	if f.dryRun && f.socket == "" {
 		o.Socket = "" // the real daemon may be using it
 	}

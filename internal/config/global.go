@@ -33,6 +33,7 @@ type Own struct {
 	ContainerSocket string
 	Firewall        string // auto, nft or iptables: what banaction = gaol bans with
 	Web             Web
+	Gate            Gate
 	Labels          bool // containers may join jails by their label gaol.jail
 }
 
@@ -61,7 +62,7 @@ func Keys() []Key {
 		{"maxbanrate", "jail.conf", "jail", "0", "0.1", "bans of a minute at most; 0: no limit. 1000 in the embedded configuration"},
 		{"trusted_proxies", "jail.conf", "jail", "", "0.1", "addresses and networks of proxies before the service: never banned, whatever the log says"},
 		{"maxbans", "jail.conf", "jail", "0", "0.1", "bans at a time at most; 0: no limit. 50000 in the embedded configuration"},
-	}, webKeys()...)
+	}, append(webKeys(), gateKeys()...)...)
 }
 
 // globalReader reads [Definition] of a global file.
@@ -144,7 +145,7 @@ func (l *loader) own() Own {
 	if labels != "on" && labels != "off" {
 		g.complain("labels", values["labels"], "off")
 	}
-	return Own{Web: g.web(values), Labels: labels == "on", Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"], Firewall: values["firewall"], ContainerSocket: values["container_socket"]}
+	return Own{Web: g.web(values), Gate: g.gate(values), Labels: labels == "on", Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"], Firewall: values["firewall"], ContainerSocket: values["container_socket"]}
 }
 
 // optional reads a global file that may be missing.
