@@ -152,11 +152,11 @@ func TestComposed(t *testing.T) {
 	for _, line := range steps[:2] {
 		g.run(t, line)
 	}
-	t.Cleanup(func() {
+	defer func() { // not a clean-up: the engine is gone by then
 		if t.Failed() {
 			t.Logf("gaol said:\n%s", g.run(t, "docker compose -f packaging/compose.yaml logs"))
 		}
-	})
+	}()
 	g.until(t, steps[2], "docker:jumps json-file (API)")
 	shut := map[uint16]*probe{}
 	for _, port := range []uint16{2222, 2224} {
@@ -173,6 +173,10 @@ func TestComposed(t *testing.T) {
 	}
 	if err := login(l.staff, l.staffKey, netip.AddrPortFrom(hostOfStaff, 2222)); err != nil {
 		t.Errorf("staff's login: %v", err)
+	}
+
+	if out := g.run(t, strings.ReplaceAll(steps[2], "gaol status", "fail2ban-client status jumps")); !strings.Contains(out, attackerIP) {
+		t.Errorf("fail2ban-client in the image says:\n%s", out)
 	}
 
 	// The container goes and comes back; the kernel holds the bans, the volume what is known of them.
