@@ -54,6 +54,7 @@ type lab struct {
 	staff    *netlab.Node
 	fw       firewall.Backend
 	client   *control.Client
+	socket   string
 	said     chan string
 	seen     []string
 }
@@ -117,7 +118,7 @@ func startWith(t *testing.T, o engine.Options, open func(host *netlab.Node) fire
 		ended <- nil
 		t.Fatal(err)
 	}
-	l.client = control.NewClient(o.Socket)
+	l.client, l.socket = control.NewClient(o.Socket), o.Socket
 	return l
 }
 
