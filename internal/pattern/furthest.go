@@ -22,6 +22,17 @@ const maxTraced = 100_000
 // that came furthest. It is for explaining and slow; Search finds matches. What an atomic group
 // or a possessive loop would not give back is given back here. The error is a *SyntaxError.
 func Furthest(expr string, o Options, text string) (Stop, error) {
+	t, err := follow(expr, o, text)
+	if err != nil {
+		return Stop{}, err
+	}
+	s := Stop{At: t.best.pos, Literal: t.best.literal, Cut: *t.left <= 0}
+	s.Expr = len(string([]rune(expr)[:max(t.best.from, 0)]))
+	return s, nil
+}
+
+// follow goes every way from every place of the text.
+func follow(expr string, o Options, text string) (*tracer, error) {
 	var f flag
 	if o.Multiline {
 		f |= flagM
@@ -31,7 +42,7 @@ func Furthest(expr string, o Options, text string) (Stop, error) {
 	}
 	tree, _, err := parse(expr, f)
 	if err != nil {
-		return Stop{}, fmt.Errorf("compile expression: %w", err)
+		return nil, fmt.Errorf("compile expression: %w", err)
 	}
 	left := maxTraced
 	t := &tracer{text: text, left: &left, steps: map[step]*step{}, seen: map[place]int{}, sets: map[*node]*charset{}}
@@ -39,9 +50,7 @@ func Furthest(expr string, o Options, text string) (Stop, error) {
 	for from := 0; from <= len(text) && *t.left > 0; from += runeLen(text, from) {
 		t.explore(tree, from)
 	}
-	s := Stop{At: t.best.pos, Literal: t.best.literal, Cut: *t.left <= 0}
-	s.Expr = len(string([]rune(expr)[:max(t.best.from, 0)]))
-	return s, nil
+	return t, nil
 }
 
 // runeLen is how many bytes the character at pos has, 1 at the end.

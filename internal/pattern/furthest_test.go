@@ -1,6 +1,8 @@
 package pattern
 
 import (
+	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -32,6 +34,41 @@ func TestFurthest(t *testing.T) {
 		if got, rest := c.text[:s.At], c.expr[s.Expr:]; got != c.upTo || rest != c.rest || s.Cut {
 			t.Errorf("%s on %q: up to %q, expected %q; want %q, %q", c.expr, c.text, got, rest, c.upTo, c.rest)
 		}
+	}
+}
+
+// The slow tracer finds a match where, and only where, Search finds one. What depends on how text
+// was captured, or is not given back, is beyond it (see Furthest).
+func TestFurthestMatchesWhereSearchDoes(t *testing.T) {
+	g := &generator{Rand: rand.New(rand.NewPCG(80, 6))}
+	beyond := regexp.MustCompile(`\(\?>|[*+?}]\+|\\\d|\(\?\(`)
+	tried := 0
+	for range 5_000 {
+		g.groups, g.closed = 0, nil
+		expr := g.alternatives(3)
+		re, err := Compile(expr, Options{})
+		if err != nil || beyond.MatchString(expr) {
+			continue
+		}
+		text := g.text()
+		var mem Memory
+		spans, err := re.Search(&mem, text)
+		if err != nil {
+			continue
+		}
+		trace, err := follow(expr, Options{}, text)
+		if err != nil {
+			t.Fatalf("%q: %v", expr, err)
+		}
+		if tried++; trace.found != (spans != nil) {
+			t.Fatalf("%q on %q: found %t, Search says %v", expr, text, trace.found, spans)
+		}
+		if s, err := Furthest(expr, Options{}, text); err != nil || s.At > len(text) || s.Expr > len(expr) {
+			t.Fatalf("%q on %q: %+v, %v", expr, text, s, err)
+		}
+	}
+	if tried < 1000 {
+		t.Errorf("only %d expressions were tried", tried)
 	}
 }
 
