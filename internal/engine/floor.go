@@ -19,7 +19,8 @@ const floorEvery = 30 * time.Second
 // read it while the engine replaces it.
 type floor struct {
 	now        atomic.Pointer[host.Floor]
-	containers *container.Watcher // nil: none is watched
+	reviewed   atomic.Pointer[host.Floor] // by which the jails' bans were looked through last
+	containers *container.Watcher         // nil: none is watched
 }
 
 func readFloor() (*floor, error) {
@@ -85,6 +86,10 @@ func (e *engine) refreshFloor() {
 	if err := e.deps.floor.refresh(); err != nil {
 		e.log.Warn("read own addresses", "error", err)
 		return
+	}
+	now := e.deps.floor.now.Load()
+	if before := e.deps.floor.reviewed.Swap(now); before != nil && before.Equal(now) {
+		return // an idle jail is not woken
 	}
 	for _, w := range e.running() {
 		w.call(func() { w.settle(e.ctx, w.jail.Review()) })

@@ -56,6 +56,8 @@ type repairs struct {
 	// For the goroutine that repairs.
 	pace     pace
 	took     time.Duration // by the last round, if it was for nothing
+	sound    bool          // the last round found all in place, when others had made so many changes
+	foreign  uint32
 	failing  reminder
 	harassed reminder
 
@@ -165,6 +167,9 @@ func (r *repairs) run(ctx context.Context) {
 		case <-r.wake:
 			r.settle(ctx)
 		case <-poll.C:
+			if r.untouched() {
+				continue
+			}
 			r.note(time.Now(), r.look()) // not kick: this round is the look, and no other after it
 		case <-again:
 		}
@@ -235,6 +240,8 @@ func (r *repairs) round(ctx context.Context) bool {
 		slow.Stop()
 	}
 	defer slow.Stop()
+	r.sound = false
+	foreign, known := r.others() // asked first: what changes meanwhile counts as new
 	lacked, err := r.rules()
 	if err != nil {
 		r.fail("gaol's rules are not known to be in force", err)
@@ -258,6 +265,7 @@ func (r *repairs) round(ctx context.Context) bool {
 		return false
 	}
 	r.recovered(len(lacked) == 0)
+	r.sound, r.foreign = known && len(lacked)+len(found.refused)+found.skipped == 0, foreign
 	return true
 }
 
@@ -280,7 +288,7 @@ func (r *repairs) rules() (lacked []string, err error) {
 
 // found is what jails find when they compare their bans with the kernel's.
 type found struct {
-	lost          int
+	lost, skipped int
 	busy, refused []string // jails that had no time; that could not write what was lost
 }
 
@@ -294,6 +302,8 @@ func (r *repairs) bans(ctx context.Context, regular bool) (all found) {
 		go func() {
 			var a found
 			free := w.callWithin(ctx, func() {
+				begin := time.Now()
+				defer func() { a.skipped = w.unlooked(begin) }()
 				if a.lost = w.mend(regular); w.owes {
 					a.refused = []string{w.conf.Name}
 				}
@@ -306,7 +316,7 @@ func (r *repairs) bans(ctx context.Context, regular bool) (all found) {
 	}
 	for range workers {
 		a := <-answers
-		all.lost += a.lost
+		all.lost, all.skipped = all.lost+a.lost, all.skipped+a.skipped
 		all.busy, all.refused = append(all.busy, a.busy...), append(all.refused, a.refused...)
 	}
 	return all

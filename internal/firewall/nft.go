@@ -31,6 +31,7 @@ type NFT struct {
 	laid   bool // an Ensure has succeeded, and nothing of it was dropped since
 	frame  frame
 	missed []string // losses found and not yet told
+	own    uint32   // transactions of ours that the kernel took, for Foreign
 }
 
 var _ Backend = (*NFT)(nil)
@@ -197,16 +198,17 @@ func (n *NFT) commitGroups(groups [][]op) error {
 
 // commit sends ops as one transaction.
 func (n *NFT) commit(ops []op) error {
-	if onlyAddrs(ops) {
-		return n.link.do(func(*nftables.Conn) error {
+	if len(ops) == 0 {
+		return nil
+	}
+	err := n.link.do(func(c *nftables.Conn) error {
+		if onlyAddrs(ops) {
 			return n.link.transact(func(b *batch) {
 				for _, o := range ops {
 					o.(putAddrs).write(b, n.table.Name)
 				}
 			})
-		})
-	}
-	return n.link.do(func(c *nftables.Conn) error {
+		}
 		for _, o := range ops {
 			if err := o.send(c, n.table); err != nil {
 				return err
@@ -214,6 +216,10 @@ func (n *NFT) commit(ops []op) error {
 		}
 		return c.Flush()
 	})
+	if err == nil {
+		n.own++
+	}
+	return err
 }
 
 func onlyAddrs(ops []op) bool {

@@ -60,6 +60,11 @@ func (f *Floor) With(others map[netip.Addr]string) *Floor {
 	return wider
 }
 
+// Equal says whether both protect the same, for the same reasons.
+func (f *Floor) Equal(o *Floor) bool {
+	return maps.Equal(f.own, o.own) && maps.Equal(f.gateways, o.gateways) && maps.Equal(f.others, o.others)
+}
+
 // Protects says whether id must not be banned, and why, as a clause: "it is the default
 // gateway on eth0". Ids that are neither an address nor a network are not
 // protected; kind is not asked, since an address in a raw id (<F-ID>) bans all the same.
