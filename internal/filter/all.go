@@ -34,7 +34,7 @@ func (f *Filter) Try(e event.Entry, at time.Time, all bool) Tested {
 	}
 	t.Prefix = append(f.whole[:0], f.data...)
 	f.whole = t.Prefix
-	f.data.drop("content")
+	f.data.drop(keyContent)
 	f.base = append(f.base[:0], f.data...)
 	base := len(f.base)
 	for i, r := range p.fail {

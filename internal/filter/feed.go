@@ -41,7 +41,7 @@ func (f *Filter) Feed(e event.Entry, now time.Time) (failures []event.Failure, a
 	if at.After(now) {
 		at = now
 	}
-	m := f.Match(e, at)
+	m := f.MatchEntry(&e, at)
 	if m.Verdict != Failed {
 		return nil, f.aborts
 	}
@@ -97,11 +97,14 @@ func cloneAll(lines []string) []string {
 
 // Match is Feed for one that wants to know why a line is no failure. Connections expire by the
 // time at.
-func (f *Filter) Match(e event.Entry, at time.Time) Match {
+func (f *Filter) Match(e event.Entry, at time.Time) Match { return f.MatchEntry(&e, at) }
+
+// MatchEntry is Match for an entry that is not worth to be copied, for each of a million lines.
+func (f *Filter) MatchEntry(e *event.Entry, at time.Time) Match {
 	p := f.program
 	f.aborts = nil
 	f.memory.nextLine()
-	text := f.fill(&e)
+	text := f.fill(e)
 	if p.heads == nil && !p.sieve.sift(text, f.hit) && !p.early {
 		return Match{} // no failregex can match, whatever prefregex says
 	}
@@ -117,7 +120,7 @@ func (f *Filter) Match(e event.Entry, at time.Time) Match {
 	if p.heads != nil {
 		p.heads.sift(text, f.hit)
 	}
-	f.data.drop("content")
+	f.data.drop(keyContent)
 	base := len(f.data)
 	for i, r := range p.fail {
 		if !f.hit[i] {

@@ -33,6 +33,7 @@ type connection struct {
 	older, newer *connection
 	users        string // Users as an action sees them
 	shown        int    // how many of Users that is
+	texts        texts
 }
 
 // memory holds the connections of one jail, oldest first.
@@ -47,25 +48,32 @@ type memory struct {
 	spare   []*connection
 	ready   int
 	passing connection // one that its first line ends
+
+	reported []string // lines of failures that the present line completed
 }
 
 // maxSpare is how many forgotten connections are kept for new ones.
 const maxSpare = 16
 
 // nextLine says that nobody looks at the matches of the line before any more.
-func (m *memory) nextLine() { m.ready = len(m.spare) }
+func (m *memory) nextLine() {
+	m.ready = len(m.spare)
+	if len(m.reported) > 0 {
+		m.reported = forgetLines(m.reported)
+	}
+}
 
 // fresh is a connection that knows nothing yet.
 func (m *memory) fresh(since time.Time) *connection {
 	if m.ready == 0 {
-		return &connection{Since: since}
+		return &connection{Since: since, texts: make(texts, 0, 256)}
 	}
 	m.ready--
 	last := len(m.spare) - 1
 	c := m.spare[m.ready]
 	m.spare[m.ready] = m.spare[last]
 	m.spare = m.spare[:last]
-	*c = connection{Since: since, Data: c.Data[:0], Users: c.Users[:0], Quiet: forgetLines(c.Quiet)}
+	c.recycled().Since = since
 	return c
 }
 
@@ -106,7 +114,7 @@ func (m *memory) touch(c *connection, born bool) {
 		return
 	}
 	if _, known := m.touched[c.Key]; !known {
-		m.touched[c.Key] = born
+		m.touched[strings.Clone(c.Key)] = born // it outlives the connection
 	}
 }
 
@@ -148,7 +156,7 @@ func (m *memory) leastDangerous() *connection {
 // joined fields; lines are those that led to a failure, valid until the next line.
 func (m *memory) merge(data *Fields, told told, line []string, at time.Time) (c *connection, lines []string, v Verdict) {
 	nofail := told.gained || told.nofail
-	data.drop("mlfforget")
+	data.drop(keyForget)
 	c = m.get(told.mlfid, at)
 	switch {
 	case c == nil && told.forget:
@@ -156,13 +164,13 @@ func (m *memory) merge(data *Fields, told told, line []string, at time.Time) (c 
 		c = &m.passing
 	case c == nil:
 		c = m.fresh(at)
-		c.Data = data.appendTo(c.Data)
+		c.Data = data.appendTo(c.Data, &c.texts)
 		c.Key = c.Data.Get("mlfid")
 		c.addUser(told.user)
 		m.add(c)
 	default:
 		c.goOn(told)
-		c.Data.update(*data)
+		c.update(*data)
 		m.touch(c, false)
 		if told.forget {
 			m.forget(c)
@@ -170,18 +178,18 @@ func (m *memory) merge(data *Fields, told told, line []string, at time.Time) (c 
 	}
 	if c.Pending || len(c.Users) > 1 {
 		nofail = false
-		c.Data.drop("nofail")
-		c.Data.drop("mlfgained")
+		c.Data.drop(keyNoFail)
+		c.Data.drop(keyGained)
 		c.Pending = false // this line brings the address, or waits for one itself
 	}
-	lines, v = c.conclude(line, nofail, told.forget)
+	lines, v = m.conclude(c, line, nofail, told.forget)
 	return c, lines, v
 }
 
 // goOn takes back what only held for the connection's line before.
 func (c *connection) goOn(told told) {
-	c.Data.drop("nofail")
-	c.Data.drop("mlfgained")
+	c.Data.drop(keyNoFail)
+	c.Data.drop(keyGained)
 	if told.gained {
 		c.Pending = false
 	}
@@ -192,52 +200,52 @@ func (c *connection) goOn(told told) {
 }
 
 // conclude keeps the line where it belongs and says what it comes to (§2.4 steps 4 and 5).
-func (c *connection) conclude(line []string, nofail, forget bool) ([]string, Verdict) {
+func (m *memory) conclude(c *connection, line []string, nofail, forget bool) ([]string, Verdict) {
 	c.NoFail = nofail
 	if nofail {
 		if !forget {
-			c.Quiet = keep(c.Quiet, strings.Clone(line[0]))
+			c.Quiet = keep(c.Quiet, c.texts.keep(line[0]))
 		}
 		return c.Matches, Quiet
 	}
-	for _, l := range c.Quiet {
-		c.Matches = keep(c.Matches, l)
-	}
-	c.Quiet = forgetLines(c.Quiet)
 	if n := len(c.Users); n > 0 {
 		if n > c.shown {
-			c.users, c.shown = set(c.Users), n
+			c.users, c.shown = c.set(), n
 		}
 		c.Data.put("users", c.users)
 	}
 	if t := c.Data.told(); t.fid == "" && t.ip4 == "" && t.ip6 == "" && t.dns == "" {
-		c.Matches = keep(c.Matches, strings.Clone(line[0]))
+		for _, l := range c.Quiet {
+			c.Matches = keep(c.Matches, l)
+		}
+		c.Quiet = forgetLines(c.Quiet)
+		c.Matches = keep(c.Matches, c.texts.keep(line[0]))
 		c.Pending = true
 		return c.Matches, Pending
 	}
 	// The lines are reported now and not asked for again: this one, mostly the only one, needs
 	// no copy.
-	if len(c.Matches) > 0 {
-		line = keep(c.Matches, line[0])
+	if len(c.Matches)+len(c.Quiet) > 0 {
+		line = m.report(c, line[0])
 	}
-	c.Matches = nil
+	c.Matches, c.Quiet = nil, forgetLines(c.Quiet)
 	return line, Failed
 }
 
 func (c *connection) addUser(user string) {
 	if user != "" && len(c.Users) < maxUsers && !slices.Contains(c.Users, user) {
-		c.Users = append(c.Users, strings.Clone(user))
+		c.Users = append(c.Users, c.texts.keep(user))
 		c.Data.put("users", "") // written out when it is needed
 	}
 }
 
-// set writes names as Python shows a set, which is what <F-USERS> is in fail2ban.
-func set(names []string) string {
-	if len(names) == 1 {
-		return "{" + pattern.Repr(names[0]) + "}"
+// set writes the connection's names as Python shows a set, which is what <F-USERS> is in fail2ban.
+func (c *connection) set() string {
+	if len(c.Users) == 1 {
+		return c.texts.keep("{" + pattern.Repr(c.Users[0]) + "}")
 	}
-	quoted := make([]string, len(names))
-	for i, n := range names {
+	quoted := make([]string, len(c.Users))
+	for i, n := range c.Users {
 		quoted[i] = pattern.Repr(n)
 	}
 	return "{" + strings.Join(quoted, ", ") + "}"
@@ -283,6 +291,9 @@ func (f *Filter) Restore(b []byte) error {
 	tracked := f.memory.touched != nil
 	f.memory = memory{}
 	for _, c := range live {
+		for i := range c.Data {
+			c.Data[i].key = keyOf(c.Data[i].Name)
+		}
 		f.memory.add(c)
 	}
 	if tracked {

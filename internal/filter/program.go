@@ -49,6 +49,7 @@ type rule struct {
 type group struct {
 	name string
 	at   int
+	key  key
 }
 
 // Err is a rule that does not compile.
@@ -130,7 +131,7 @@ func compileRule(r Rule, usedns string, o pattern.Options) (*rule, error) {
 			c.content = i
 			fallthrough
 		case name != "":
-			c.groups = append(c.groups, group{name: name, at: i})
+			c.groups = append(c.groups, group{name: name, at: i, key: keyOf(name)})
 			c.alternates = c.alternates || strings.HasPrefix(name, "alt_") || strings.HasPrefix(name, "tuple_")
 		}
 	}
