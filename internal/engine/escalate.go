@@ -106,7 +106,7 @@ func (w *worker) lackingRaised(lost []event.Ban, kernel map[string][]firewall.El
 	if !ok {
 		return lost
 	}
-	for _, b := range lacking(w.jail.Raised(), kernel[t.Jail], now) {
+	for _, b := range lacking(slices.Values(w.jail.Raised()), listOf(kernel[t.Jail]), now) {
 		if !slices.ContainsFunc(lost, func(o event.Ban) bool { return o.ID == b.ID }) {
 			lost = append(lost, b)
 		}

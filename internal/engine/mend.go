@@ -2,12 +2,18 @@ package engine
 
 import (
 	"context"
-	"net/netip"
+	"iter"
+	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"gaol/internal/event"
-	"gaol/internal/firewall"
 )
+
+// freeAbove is from how many bans on the memory of comparing them is given back at once: some
+// 30 MB of 100,000, which Go would keep for the next look.
+const freeAbove = 10_000
 
 // mend writes those bans of the jail that the kernel lacks, for the worker's goroutine: no
 // ban can come or go between the two. It returns how many. A regular look is put off where the
@@ -29,8 +35,11 @@ func (w *worker) mend(regular bool) int {
 		w.owe(err)
 		return 0
 	}
+	if len(kernel[name]) > freeAbove {
+		time.AfterFunc(time.Second, debug.FreeOSMemory) // when the list is garbage
+	}
 	now := w.deps.now()
-	lost := w.lackingRaised(lacking(w.jail.Elements(), kernel[name], now), kernel, now)
+	lost := w.lackingRaised(lacking(w.jail.EachElement(), listOf(kernel[name]), now), kernel, now)
 	if len(lost) == 0 {
 		return 0
 	}
@@ -46,22 +55,19 @@ func (w *worker) repaired(now time.Time) { w.repairs, w.lastRepair = w.repairs+1
 
 // lacking are the bans that the kernel does not hold, or would end too soon. Those that are
 // about to end are not looked for: the kernel may have been a little quicker.
-func lacking(bans []event.Ban, kernel []firewall.Element, now time.Time) []event.Ban {
-	there := make(map[netip.Prefix]time.Duration, len(kernel))
-	for _, el := range kernel {
-		there[el.Prefix] = el.Timeout
-	}
+func lacking(bans iter.Seq[event.Ban], kernel listed, now time.Time) []event.Ban {
 	var lost []event.Ban
-	for _, b := range bans {
+	for b := range bans {
 		want, ok := elementOf(b, now)
 		if !ok || want.Timeout > 0 && want.Timeout < repairSlack {
 			continue
 		}
-		left, held := there[want.Prefix]
+		left, held := kernel.find(want.Prefix)
 		if !held || left > 0 && (want.Timeout == 0 || left < want.Timeout-repairSlack) {
 			lost = append(lost, b)
 		}
 	}
+	slices.SortFunc(lost, func(a, b event.Ban) int { return strings.Compare(a.ID, b.ID) })
 	return lost
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,7 +45,7 @@ func TestLackingBans(t *testing.T) {
 		if prefix, ok := prefixOf(b); ok && c.kernel != gone {
 			kernel = append(kernel, firewall.Element{Prefix: prefix, Timeout: c.kernel})
 		}
-		if lost := lacking([]event.Ban{b}, kernel, now); (len(lost) == 1) != c.lost {
+		if lost := lacking(slices.Values([]event.Ban{b}), listOf(kernel), now); (len(lost) == 1) != c.lost {
 			t.Errorf("%s: lost %v, want %v", c.what, lost, c.lost)
 		}
 	}

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -24,9 +23,9 @@ const (
 
 // restoring is what a worker keeps in mind while it brings its bans back; nil: it does not.
 type restoring struct {
-	kernel map[netip.Prefix]time.Duration // what the kernel held before, and for how long; nil: not known
-	stored map[string]stored              // of the step under way, as the store holds them
-	quiet  bool                           // the log does not name them
+	kernel listed            // what the kernel held before; nil: not known
+	stored map[string]stored // of the step under way, as the store holds them
+	quiet  bool              // the log does not name them
 }
 
 // stored is what restoring may change of a ban.
@@ -44,10 +43,12 @@ func (w *worker) restore(state store.State, adopt bool) {
 	kernel := w.inKernel(adopt)
 	r := &restoring{quiet: len(state.Bans) > restoreTold}
 	if kernel != nil {
-		r.kernel = timeouts(kernel[w.conf.Name])
+		if r.kernel = listOf(kernel[w.conf.Name]); r.kernel == nil {
+			r.kernel = listed{}
+		}
 	}
 	w.restoring = r
-	raised := timeouts(kernel[w.conf.Name+raisedSuffix])
+	raised := listOf(kernel[w.conf.Name+raisedSuffix])
 	strangers := w.strangers(state, r.kernel, now)
 	var lifted []event.Ban
 	for _, id := range state.Unbanned {
@@ -96,37 +97,58 @@ func (w *worker) inKernel(ask bool) map[string][]firewall.Element {
 	return kernel
 }
 
-func timeouts(elements []firewall.Element) map[netip.Prefix]time.Duration {
-	all := make(map[netip.Prefix]time.Duration, len(elements))
-	for _, el := range elements {
-		all[el.Prefix] = el.Timeout
+// listed is what the kernel holds in one place, by prefix; nil: not known. Of 100,000 a map takes
+// several times the memory.
+type listed []firewall.Element
+
+func listOf(elements []firewall.Element) listed {
+	byPrefix := func(a, b firewall.Element) int { return a.Prefix.Compare(b.Prefix) }
+	if !slices.IsSortedFunc(elements, byPrefix) {
+		elements = slices.Clone(elements)
+		slices.SortFunc(elements, byPrefix)
 	}
-	return all
+	return elements
+}
+
+func (l listed) index(p netip.Prefix) (int, bool) {
+	return slices.BinarySearchFunc(l, p, func(el firewall.Element, p netip.Prefix) int { return el.Prefix.Compare(p) })
+}
+
+// find says how long a prefix is held; 0: for ever.
+func (l listed) find(p netip.Prefix) (left time.Duration, held bool) {
+	i, held := l.index(p)
+	if held {
+		left = l[i].Timeout
+	}
+	return left, held
 }
 
 // strangers are the bans that the kernel holds and the store does not know, as bans of now.
-func (w *worker) strangers(state store.State, kernel map[netip.Prefix]time.Duration, now time.Time) (all []event.Ban) {
-	if len(kernel) == 0 {
-		return nil
-	}
-	left := maps.Clone(kernel)
-	for i := range state.Bans {
-		if p, ok := prefixOf(state.Bans[i]); ok {
-			delete(left, p)
-		}
-	}
-	for _, ids := range [][]string{state.Unbanned, state.Folds} {
-		for _, id := range ids {
-			if p, ok := prefixOf(event.Ban{ID: id}); ok {
-				delete(left, p)
+func (w *worker) strangers(state store.State, kernel listed, now time.Time) (all []event.Ban) {
+	known := make([]bool, len(kernel))
+	know := func(id string) {
+		if p, ok := prefixOf(event.Ban{ID: id}); ok {
+			if i, held := kernel.index(p); held {
+				known[i] = true
 			}
 		}
 	}
-	for _, p := range slices.SortedFunc(maps.Keys(left), netip.Prefix.Compare) {
-		id, kind := idOf(p)
+	for i := range state.Bans {
+		know(state.Bans[i].ID)
+	}
+	for _, ids := range [][]string{state.Unbanned, state.Folds} {
+		for _, id := range ids {
+			know(id)
+		}
+	}
+	for i, el := range kernel {
+		if known[i] {
+			continue
+		}
+		id, kind := idOf(el.Prefix)
 		b := event.Ban{Jail: w.conf.Name, ID: id, Kind: kind, IP: id, Start: now, Reason: "found in the kernel's set"}
-		if left[p] > 0 {
-			b.End = now.Add(left[p])
+		if el.Timeout > 0 {
+			b.End = now.Add(el.Timeout)
 		}
 		all = append(all, b)
 	}
@@ -135,7 +157,7 @@ func (w *worker) strangers(state store.State, kernel map[netip.Prefix]time.Durat
 
 // reconcile lets the kernel's word count where it holds a ban for longer, and where it holds it
 // as one of all ports. A jail that does not escalate any more has none of those.
-func (w *worker) reconcile(b *event.Ban, kernel, raised map[netip.Prefix]time.Duration, now time.Time) {
+func (w *worker) reconcile(b *event.Ban, kernel, raised listed, now time.Time) {
 	_, escalates := w.raised()
 	if !escalates {
 		b.Scope = ""
@@ -144,10 +166,10 @@ func (w *worker) reconcile(b *event.Ban, kernel, raised map[netip.Prefix]time.Du
 		return
 	}
 	p, ok := prefixOf(*b)
-	if _, wide := raised[p]; wide && escalates {
+	if _, wide := raised.index(p); wide && escalates {
 		b.Scope = event.AllPorts
 	}
-	left, held := kernel[p]
+	left, held := kernel.find(p)
 	switch {
 	case !ok || !held || b.End.IsZero():
 	case left == 0:
@@ -172,7 +194,7 @@ func (r *restoring) holds(el firewall.Element) bool {
 	if r == nil {
 		return false
 	}
-	left, held := r.kernel[el.Prefix]
+	left, held := r.kernel.find(el.Prefix)
 	return held && (left == 0) == (el.Timeout == 0) && (left-el.Timeout).Abs() < repairSlack
 }
 
@@ -184,7 +206,7 @@ func (r *restoring) lacks(el firewall.Element) bool {
 	if r == nil || r.kernel == nil {
 		return false
 	}
-	_, held := r.kernel[el.Prefix]
+	_, held := r.kernel.index(el.Prefix)
 	return !held
 }
 

@@ -223,12 +223,12 @@ func (n *NFT) List(jails ...string) (map[string][]Element, error) {
 		return nil, err
 	}
 	all := map[string][]Element{}
-	err := n.link.do(func(c *nftables.Conn) error {
+	err := n.link.do(func(*nftables.Conn) error {
 		for jail, p := range n.places {
 			if len(jails) > 0 && !slices.Contains(jails, jail) {
 				continue
 			}
-			elems, err := n.elements(c, p)
+			elems, err := n.elements(p)
 			if err != nil {
 				return err
 			}
@@ -244,26 +244,18 @@ func (n *NFT) List(jails ...string) (map[string][]Element, error) {
 
 // elements are the bans of one jail, single addresses from the kernel and networks as adopt
 // has just read them.
-func (n *NFT) elements(c *nftables.Conn, p *place) ([]Element, error) {
+func (n *NFT) elements(p *place) ([]Element, error) {
 	var elems []Element
 	for _, k := range []setKind{ban4, ban6} {
 		if !p.sets[k] {
 			continue
 		}
-		found, err := readHash(c, p.ref(k).set(n.table))
+		found, err := n.readHash(p.ref(k).name())
 		if err != nil {
 			return nil, err
 		}
 		p.empty[k] = len(found) == 0
-		for _, e := range found {
-			a, ok := netip.AddrFromSlice(e.Key)
-			// Something that is about to expire has a timeout and nothing left of it: with 0
-			// it would be taken for a ban for ever.
-			if !ok || e.Timeout > 0 && e.Expires <= 0 {
-				continue
-			}
-			elems = append(elems, Element{Prefix: netip.PrefixFrom(a, a.BitLen()), Timeout: e.Expires})
-		}
+		elems = append(elems, slices.DeleteFunc(found, func(e Element) bool { return e.Timeout < 0 })...)
 	}
 	now := time.Now()
 	for _, nets := range p.nets {
@@ -280,24 +272,26 @@ const maxReads = 20
 // has shown; where it resizes the hash in between, which it does in the background after many
 // were added, the order changes: some come twice, and as many not at all. So a list in which
 // one comes twice is read again, and what any of the readings showed is taken.
-func readHash(c *nftables.Conn, set *nftables.Set) ([]nftables.SetElement, error) {
-	var all []nftables.SetElement
-	seen := map[string]bool{}
+func (n *NFT) readHash(set string) ([]Element, error) {
+	same := func(a, b Element) bool { return a.Prefix == b.Prefix }
+	var all []Element
 	for range maxReads {
-		found, err := c.GetSetElements(set)
+		found, err := n.link.dump(n.table.Name, set)
 		if err != nil {
 			return nil, err
 		}
-		now := make(map[string]bool, len(found))
-		for _, e := range found {
-			key := string(e.Key)
-			now[key] = true
-			if !seen[key] {
-				seen[key] = true
-				all = append(all, e)
-			}
+		shown := len(found)
+		sortElements(found)
+		found = slices.CompactFunc(found, same)
+		twice := len(found) < shown
+		if all == nil {
+			all = found
+		} else {
+			all = append(all, found...)
+			sortElements(all)
+			all = slices.CompactFunc(all, same)
 		}
-		if len(now) == len(found) {
+		if !twice {
 			break
 		}
 	}

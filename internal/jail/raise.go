@@ -28,10 +28,11 @@ func (j *Jail) Raise(id, why string, now time.Time) []event.Decision {
 
 // Raised are the bans of all ports.
 func (j *Jail) Raised() (all []event.Ban) {
-	for _, b := range j.bans.list() {
-		if b.Scope == event.AllPorts {
-			all = append(all, b)
+	for _, at := range j.bans.byID {
+		if j.bans.all[at].flags&allPorts != 0 {
+			all = append(all, j.bans.unpack(at))
 		}
 	}
+	sortBans(all)
 	return all
 }
