@@ -127,7 +127,8 @@ func (b *bench) measure(only string) error {
 // enter runs this program once more as the first process of namespaces of its own: of the
 // network, of processes, of mounts (proc(5) shows one namespace's processes).
 func enter(args []string, o options, stdout, stderr io.Writer) error {
-	dir, err := os.MkdirTemp("", "gaol-bench-")
+	// Not in /tmp: gaol watches the folders above its logs, and others' files would wake it.
+	dir, err := os.MkdirTemp("/var/tmp", "gaol-bench-")
 	if err != nil {
 		return err
 	}

@@ -109,6 +109,10 @@ type workload struct {
 const union = `sshd\[\d+\]: (?:Invalid user \S* from|Connection closed by (?:invalid|authenticating) user \S+|Failed \S+ for \S+ from|Accepted \S+ for \S+ from` +
 	`|pam_unix\(sshd:auth\): authentication failure;.* rhost=) ?\d+\.\d+\.\d+\.\d+`
 
+// bots are the pages that nginx-botsearch looks for. Its failregexes are two: of the access log and
+// of the error log.
+const bots = `(?:roundcube|horde|(?:ext|(?:v-?)?web)?mail|(?:typo3/|xampp/|admin/)?(?:pma|(?:php)?[Mm]y[Aa]dmin)|wp-(?:login|signup|admin)\.php|cgi-bin|mysqladmin)`
+
 func workloads() []workload {
 	iso := func() sample.Next { return sample.SSHD(sample.ISO) }
 	syslog := func() sample.Next { return sample.SSHD(sample.Syslog) }
@@ -119,8 +123,8 @@ func workloads() []workload {
 		{"sshd-iso-aggressive", "sshd[mode=aggressive]", sshd, iso, union, literals},
 		{"sshd-syslog", "sshd", sshd, syslog, union, literals},
 		{"nginx", "nginx-botsearch", "50x, aim 100x fail2ban and rg", func() sample.Next { return sample.Nginx },
-			`^\d+\.\d+\.\d+\.\d+ - \S+ \[[^\]]*\] "(?:GET|POST|HEAD) /?(?:roundcube|horde|(?:ext|(?:v-?)?web)?mail|(?:typo3/|xampp/|admin/)?(?:pma|(?:php)?[Mm]y[Aa]dmin)` +
-				`|wp-(?:login|signup|admin)\.php|cgi-bin|mysqladmin)[^,]* \S+" 404 `,
+			`^\S+ - \S+ \[[^\]]*\] "(?:GET|POST|HEAD) /?` + bots + `[^,]* \S+" 404 .+$` +
+				`|\[error\] \d+#\d+: \*\d+ (?:\S+ )?"\S+" (?:failed|is not found) \(2: No such file or directory\), client: \S+, server: \S*, request: "(?:GET|POST|HEAD) /` + bots,
 			[]string{"roundcube", "horde", "mail", "pma", "yadmin", "yAdmin", "wp-", "cgi-bin"}},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -24,7 +25,7 @@ type Table struct {
 // Open begins a table in the document path; "" writes none. With keep the rows of an earlier run
 // stay until they are measured anew. about is the paragraph above the rows.
 func Open(path, name string, keep bool, about func() string, head ...string) (*Table, error) {
-	t := &Table{path: path, name: name, about: about, head: append(head, "measured")}
+	t := &Table{path: path, name: name, about: sync.OnceValue(about), head: append(head, "measured")}
 	if path == "" {
 		return t, nil
 	}
