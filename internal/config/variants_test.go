@@ -25,7 +25,7 @@ func TestVariants(t *testing.T) {
 	}
 	d := newDoc()
 	s := newSection(definition, Pos{})
-	for k, v := range map[string]string{"failregex": "<re-<mode>>\n<re-<mode>-other>", "re-a": "x", "re-b": "y", "re-a-other": "z", "re-b-other": "", "reb": ""} {
+	for k, v := range map[string]string{"failregex": "<re-<mode>-other>\n<re-<mode>>", "re-a": "x", "re-b": "y", "re-a-other": "z", "re-b-other": "", "reb": ""} {
 		s.set(k, text(v, Pos{}))
 	}
 	d.sections[definition], d.order = s, []string{definition}

@@ -1,6 +1,10 @@
 package engine
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,5 +56,70 @@ func TestWhyOfAddresses(t *testing.T) {
 	r.do(control.Unban{ID: "203.0.113.1"})
 	if got := r.reasons("203.0.113.1"); !strings.Contains(got, "was lifted at") {
 		t.Errorf("lifted: %s", got)
+	}
+}
+
+// A running gaol explains lines by the filters of its jails, by a filter of its configuration and
+// by regexes; it reads no file that a caller names.
+func TestExplainCommand(t *testing.T) {
+	r := newRunning(t)
+	r.start()
+	defer r.end()
+	line := "2026-11-24 10:00:00 host sshd[7]: Connection closed by 203.0.113.66 port 4711 [preauth]"
+	for want, c := range map[event.Outcome]control.Explain{
+		event.LineHelps:  {Lines: []string{line}},
+		event.LineCounts: {Lines: []string{line}, Filter: "sshd[mode=ddos]"},
+		event.LineMissed: {Lines: []string{line}, Regexes: []string{"^open from <HOST>"}},
+	} {
+		if got := r.do(c).Explained; len(got) != 1 || got[0].Outcome != want {
+			t.Errorf("%+v: %+v, want %s", c, got, want)
+		}
+	}
+	spared := "2026-11-24 10:00:00 host sshd[7]: Failed password for root from 198.51.100.200 port 4711 ssh2"
+	if got := r.do(control.Explain{Lines: []string{spared}, Jail: "sshd"}).Explained; len(got) != 1 || got[0].Outcome != event.LineSpared {
+		t.Errorf("who is in ignoreip: %+v", got)
+	}
+	for want, c := range map[control.Fault]control.Command{
+		control.Refused: control.Explain{Lines: []string{line}, Filter: "/etc/shadow"},
+		control.Unknown: control.Explain{Lines: []string{line}, Jail: "shed"},
+		control.Invalid: control.Explain{Lines: make([]string, control.MaxExplained+1)},
+	} {
+		var fault *control.Error
+		if _, err := r.e.Do(t.Context(), c); !errors.As(err, &fault) || fault.Fault != want {
+			t.Errorf("%+v: %v, want it to be %s", c, err, want)
+		}
+	}
+	if failed := r.do(control.Status{}).Status.Jails[0].TotalFailed; failed != 0 {
+		t.Errorf("explaining counted %d failures", failed)
+	}
+}
+
+// An address is found by itself, not as a part of another one.
+func TestMentions(t *testing.T) {
+	for text, want := range map[string]bool{
+		"from 192.0.2.1 port": true, "192.0.2.1": true, "[192.0.2.1]:22": true, "192.0.2.1:22": true, "at 192.0.2.1.": true, "::ffff:192.0.2.1": true,
+		"192.0.2.11": false, "1192.0.2.1": false, "192.0.2.1.5": false, "7.192.0.2.1": false, "": false, "x 192.0.2.15 192.0.2.1 y": true,
+	} {
+		if mentions(text, "192.0.2.1") != want {
+			t.Errorf("%q: %t", text, !want)
+		}
+	}
+	for text, want := range map[string]bool{"2001:db8::1": true, "[2001:db8::1]": true, "2001:db8::1: no": true, "2001:db8::1f": false, "2001:db8::1:2": false, "1:2001:db8::1": false} {
+		if mentions(text, "2001:db8::1") != want {
+			t.Errorf("%q: %t", text, !want)
+		}
+	}
+}
+
+// Of a log that is larger than what is searched only the end is read, from a line's beginning.
+func TestSearchFileReadsTheEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	must(t, os.WriteFile(path, []byte("old 192.0.2.1\n"+strings.Repeat("x", 100)+" 192.0.2.1 cut\nnew 192.0.2.1\nlast 192.0.2.1"), 0o600))
+	s, lines := searchFile(t.Context(), path, "192.0.2.1", 50)
+	if s.Whole || s.Bytes != 50 || s.Lines != 2 || !slices.Equal(lines, []string{"new 192.0.2.1", "last 192.0.2.1"}) {
+		t.Errorf("%+v, lines %q", s, lines)
+	}
+	if s, lines = searchFile(t.Context(), path, "192.0.2.1", 1000); !s.Whole || s.Lines != 4 || len(lines) != 4 {
+		t.Errorf("all of it: %+v, lines %q", s, lines)
 	}
 }
