@@ -107,6 +107,7 @@ func (b *bench) measure(only string) error {
 		}
 		fmt.Fprintf(b.progress, "== %s\n", r.name)
 		began := time.Now()
+		b.table.Drop(failedRow(r.name))
 		err := r.do()
 		b.killAll()
 		if err != nil {
@@ -114,7 +115,7 @@ func (b *bench) measure(only string) error {
 			failed = append(failed, err)
 			fmt.Fprintf(b.progress, "   failed: %v\n", err)
 			why, _, _ := strings.Cut(err.Error(), "\n")
-			err = b.table.Put("("+r.name+")", "", "not measured to its end", "", "", "", "", fmt.Sprintf("%.160s", why))
+			err = b.table.Put(failedRow(r.name), "", "not measured to its end", "", "", "", "", fmt.Sprintf("%.160s", why))
 		}
 		if err := errors.Join(err, wipe()); err != nil {
 			failed = append(failed, err)
@@ -123,6 +124,9 @@ func (b *bench) measure(only string) error {
 	}
 	return errors.Join(failed...)
 }
+
+// failedRow is what the table says of a row that could not be measured.
+func failedRow(name string) string { return "(" + name + ")" }
 
 // enter runs this program once more as the first process of namespaces of its own: of the
 // network, of processes, of mounts (proc(5) shows one namespace's processes).

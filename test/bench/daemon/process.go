@@ -201,7 +201,7 @@ func (s *server) hasAll(want int) error {
 // inKernel counts the elements of gaol's sets until there are enough: a listing while the
 // kernel grows its hash table may lack some, and the last ban is not in force later than others.
 func inKernel(want int) (n int, err error) {
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		out, err := exec.Command("nft", "-n", "list", "table", "inet", "gaol").Output()
 		if n = bytes.Count(out, []byte("expires")); err != nil || n >= want {
 			return n, err

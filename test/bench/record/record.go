@@ -86,6 +86,11 @@ func (t *Table) Put(cells ...string) error {
 	return replace(t.path, before+t.Text()+behind)
 }
 
+// Drop takes the row with this first cell out; the document loses it with the next Put.
+func (t *Table) Drop(first string) {
+	t.rows = slices.DeleteFunc(t.rows, func(row []string) bool { return row[0] == first })
+}
+
 // replace writes a file whole or not at all.
 func replace(path, text string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".bench-")
