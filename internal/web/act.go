@@ -98,7 +98,7 @@ func readLength(text string) (*time.Duration, error) {
 }
 
 // confirm asks once more.
-func (s *site) confirm(w http.ResponseWriter, r *http.Request, one *session) {
+func (s *site) confirm(w http.ResponseWriter, r *http.Request, one *guest) {
 	d := deedOf(r)
 	if _, err := d.command(); err != nil {
 		s.fail(w, one, err)
@@ -116,7 +116,7 @@ func (d deed) back() string {
 	return "/offender?id=" + url.QueryEscape(d.ID)
 }
 
-func (s *site) act(w http.ResponseWriter, r *http.Request, one *session) {
+func (s *site) act(w http.ResponseWriter, r *http.Request, one *guest) {
 	d := deedOf(r)
 	c, err := d.command()
 	if err != nil {
@@ -129,7 +129,7 @@ func (s *site) act(w http.ResponseWriter, r *http.Request, one *session) {
 		s.fail(w, one, err)
 		return
 	}
-	s.sessions.say(one, d.outcome(reply), false)
+	s.sessions.say(one.session, d.outcome(reply))
 	http.Redirect(w, r, d.back(), http.StatusSeeOther)
 }
 

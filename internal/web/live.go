@@ -134,12 +134,12 @@ func tell(h event.Happening) told {
 
 // live tells a browser that something happened: which, in one line for who listens to the page.
 // The browser then fetches what it shows.
-func (s *site) live(w http.ResponseWriter, r *http.Request, one *session) {
-	if !s.sessions.stream(one, 1) {
+func (s *site) live(w http.ResponseWriter, r *http.Request, one *guest) {
+	if !s.sessions.stream(one.session, 1) {
 		s.fail(w, one, &control.Error{Fault: control.Refused, Msg: "too many pages of this browser are live", Hint: "close some"})
 		return
 	}
-	defer s.sessions.stream(one, -1)
+	defer s.sessions.stream(one.session, -1)
 	ctl := http.NewResponseController(w)
 	told := s.daemon.Subscribe(r.Context(), newsBuffer)
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -155,7 +155,7 @@ func (s *site) live(w http.ResponseWriter, r *http.Request, one *session) {
 		case <-s.ended.Done():
 			return
 		case <-beat.C:
-			if !s.sessions.alive(one) || !write(w, ctl, ":\n\n") {
+			if !s.sessions.alive(one.session) || !write(w, ctl, ":\n\n") {
 				return
 			}
 		case <-waiting:

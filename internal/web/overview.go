@@ -158,7 +158,7 @@ func sources(status *event.Status) (all []source) {
 	return all
 }
 
-func (s *site) overview(w http.ResponseWriter, r *http.Request, one *session) {
+func (s *site) overview(w http.ResponseWriter, r *http.Request, one *guest) {
 	reply, err := s.daemon.Do(r.Context(), control.Status{})
 	if err != nil {
 		s.fail(w, one, err)
@@ -182,7 +182,7 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request, one *session) {
 	})
 }
 
-func (s *site) jail(w http.ResponseWriter, r *http.Request, one *session) {
+func (s *site) jail(w http.ResponseWriter, r *http.Request, one *guest) {
 	name := r.FormValue("name")
 	reply, err := s.daemon.Do(r.Context(), control.Status{Jail: name})
 	if err == nil && len(reply.Status.Jails) != 1 {

@@ -40,7 +40,7 @@ func paged(all int, asked string) pages {
 // searched is how much of each log's end is searched for an address that is not banned.
 const searched = 1 << 20
 
-func (s *site) offender(w http.ResponseWriter, r *http.Request, one *session) {
+func (s *site) offender(w http.ResponseWriter, r *http.Request, one *guest) {
 	id := strings.TrimSpace(r.FormValue("id"))
 	reply, err := s.daemon.Do(r.Context(), control.Why{ID: id, Search: searched})
 	if err != nil {
@@ -77,7 +77,7 @@ func (s *site) jails(r *http.Request) (names []string, err error) {
 	return names, nil
 }
 
-func (s *site) allowed(w http.ResponseWriter, r *http.Request, one *session) {
+func (s *site) allowed(w http.ResponseWriter, r *http.Request, one *guest) {
 	reply, err := s.daemon.Do(r.Context(), control.Allowed{})
 	if err != nil {
 		s.fail(w, one, err)
@@ -87,7 +87,7 @@ func (s *site) allowed(w http.ResponseWriter, r *http.Request, one *session) {
 }
 
 // bench explains lines that were pasted: what becomes of each in a jail, or under a filter.
-func (s *site) bench(w http.ResponseWriter, r *http.Request, one *session) {
+func (s *site) bench(w http.ResponseWriter, r *http.Request, one *guest) {
 	names, err := s.jails(r)
 	if err != nil {
 		s.fail(w, one, err)
@@ -124,7 +124,7 @@ func split(text string) (lines []string) {
 }
 
 // check shows what `gaol check` finds, when it is asked to: it compiles every filter.
-func (s *site) check(w http.ResponseWriter, r *http.Request, one *session) {
+func (s *site) check(w http.ResponseWriter, r *http.Request, one *guest) {
 	reply, err := s.daemon.Do(r.Context(), control.Status{})
 	if err != nil {
 		s.fail(w, one, err)

@@ -24,7 +24,6 @@ type session struct {
 	csrf       string // stands in every form
 	made, used time.Time
 	flash      string // what the last command came to, shown once
-	bad        bool   // it failed
 	streams    int
 }
 
@@ -124,18 +123,17 @@ func (s *sessions) alive(one *session) bool {
 }
 
 // say keeps what a command came to until the next page shows it.
-func (s *sessions) say(one *session, text string, bad bool) {
+func (s *sessions) say(one *session, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one.flash, one.bad = text, bad
+	one.flash = text
 }
 
-func (s *sessions) said(one *session) (text string, bad bool) {
+func (s *sessions) said(one *session) (text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	text, bad = one.flash, one.bad
-	one.flash, one.bad = "", false
-	return text, bad
+	text, one.flash = one.flash, ""
+	return text
 }
 
 // stream counts the streams of a session; false: it has too many.

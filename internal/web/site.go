@@ -65,7 +65,7 @@ func newSite(d Daemon, o Options, token string) (*site, error) {
 	s.mux.Handle("GET /static/", http.StripPrefix("/static/", http.FileServerFS(static)))
 	s.mux.HandleFunc("GET /login", s.showLogin)
 	s.mux.HandleFunc("POST /login", s.login)
-	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request, *session){
+	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request, *guest){
 		"GET /{$}": s.overview, "GET /jail": s.jail, "GET /offender": s.offender, "GET /act": s.confirm, "POST /act": s.act,
 		"GET /bench": s.bench, "POST /bench": s.bench, "GET /check": s.check, "GET /allowed": s.allowed,
 		"GET " + livePath: s.live, "POST /logout": s.logout, "GET /": s.nowhere,
@@ -114,8 +114,15 @@ func (s *site) hosted(host string) bool {
 	return slices.ContainsFunc(s.o.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
+// guest is who asks, with what the last command came to. What the script fetches does not take
+// that from the page that a person is about to see.
+type guest struct {
+	*session
+	flash string
+}
+
 // known lets in who is logged in; a form must also hold the session's own word.
-func (s *site) known(h func(http.ResponseWriter, *http.Request, *session)) http.HandlerFunc {
+func (s *site) known(h func(http.ResponseWriter, *http.Request, *guest)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		one := s.sessions.find(r)
 		switch {
@@ -126,7 +133,11 @@ func (s *site) known(h func(http.ResponseWriter, *http.Request, *session)) http.
 		case r.Method == http.MethodPost && !same(r.PostFormValue("csrf"), one.csrf):
 			http.Error(w, "this form is not from this page, or too old; nothing was done", http.StatusForbidden)
 		default:
-			h(w, r, one)
+			g := &guest{session: one}
+			if r.Method == http.MethodGet && r.URL.Path != livePath && r.Header.Get("Gaol-Fresh") == "" {
+				g.flash = s.sessions.said(one)
+			}
+			h(w, r, g)
 		}
 	}
 }
@@ -175,17 +186,17 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) {
 	s.askLogin(w, r, "That is not the token.", http.StatusForbidden)
 }
 
-func (s *site) logout(w http.ResponseWriter, r *http.Request, _ *session) {
+func (s *site) logout(w http.ResponseWriter, r *http.Request, _ *guest) {
 	s.sessions.end(w, r)
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }
 
-func (s *site) nowhere(w http.ResponseWriter, _ *http.Request, one *session) {
+func (s *site) nowhere(w http.ResponseWriter, _ *http.Request, one *guest) {
 	s.fail(w, one, &control.Error{Fault: control.Unknown, Msg: "there is no such page"})
 }
 
 // fail shows an error and its hint.
-func (s *site) fail(w http.ResponseWriter, one *session, err error) {
+func (s *site) fail(w http.ResponseWriter, one *guest, err error) {
 	status, hint := http.StatusInternalServerError, ""
 	var e *control.Error
 	if errors.As(err, &e) {
@@ -203,11 +214,10 @@ func (s *site) fail(w http.ResponseWriter, one *session, err error) {
 }
 
 // render writes one page. It is made whole first: an error half way would leave half a page.
-func (s *site) render(w http.ResponseWriter, one *session, status int, page, title string, data map[string]any) {
+func (s *site) render(w http.ResponseWriter, one *guest, status int, page, title string, data map[string]any) {
 	data["Page"], data["Title"] = page, title
 	if one != nil {
-		data["CSRF"] = one.csrf
-		data["Flash"], data["Bad"] = s.sessions.said(one)
+		data["CSRF"], data["Flash"] = one.csrf, one.flash
 	}
 	var out bytes.Buffer
 	if err := s.pages[page].ExecuteTemplate(&out, "base", data); err != nil {

@@ -30,7 +30,7 @@ func parsePages() (map[string]*template.Template, error) {
 
 func functions() template.FuncMap {
 	return template.FuncMap{
-		"time": showTime, "iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"time": showTime, "short": func(t time.Time) string { return shortTime(t, time.Now()) }, "iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"until": func(b event.Ban) string { return showEnd(b.End) }, "end": showEnd,
 		"span": showSpan, "size": showSize, "num": showNumber, "plural": plural, "why": why,
 		"q": url.QueryEscape, "join": strings.Join, "args": args, "deref": func(n *int64) int64 { return *n },
@@ -65,6 +65,15 @@ func showTime(t time.Time) string {
 		return "–"
 	}
 	return t.Local().Format(timeLayout)
+}
+
+// shortTime leaves out the day of today, and the seconds of another.
+func shortTime(t, now time.Time) string {
+	t, now = t.Local(), now.Local()
+	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return t.Format(time.TimeOnly)
+	}
+	return t.Format("2 Jan 15:04")
 }
 
 func showEnd(t time.Time) string {

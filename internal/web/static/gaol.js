@@ -21,7 +21,7 @@
     if (busy) { again = true; return; }
     busy = true;
     try {
-      const answer = await fetch(location.href, { credentials: 'same-origin', redirect: 'error' });
+      const answer = await fetch(location.href, { headers: { 'Gaol-Fresh': '1' }, redirect: 'error' });
       if (!answer.ok) return;
       const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
       for (const old of document.querySelectorAll('[data-fresh]')) {
@@ -42,7 +42,7 @@
   }
 
   // What a page answers to a form, or was asked for once, is not asked for again.
-  const once = document.querySelector('form.bench') || location.search.includes('now=');
+  const once = location.search.includes('now=') || !document.querySelector('[data-fresh]');
   const events = new EventSource(path);
   events.onopen = () => { pulse.textContent = 'Live.'; document.body.classList.add('live'); };
   events.onerror = () => { pulse.textContent = 'Not live: gaol does not answer. Trying again.'; document.body.classList.remove('live'); };
