@@ -106,7 +106,7 @@ func (g *Gate) listen() error {
 			return fmt.Errorf("remove the old socket of forward_auth: %w", err)
 		}
 	}
-	l, err := net.Listen(network, g.o.Listen)
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), network, g.o.Listen)
 	if err != nil {
 		return &control.Error{Msg: "listen for forward_auth: " + err.Error(), Hint: "write another address: forward_auth = 127.0.0.1:8481"}
 	}

@@ -29,9 +29,18 @@ func playedElsewhere() map[string]string {
 	}
 }
 
+// proxyTests run the examples in proxies' languages.
+const proxyTests = "test/proxies/proxies_test.go"
+
 // elsewhere says whether another test runs the block, and holds that test to it.
 func elsewhere(t *testing.T, b block) bool {
 	t.Helper()
+	if b.doc == "docs/proxies.md" && b.lang != "ini" && b.lang != "console" {
+		if !strings.Contains(read(t, proxyTests), "example(t, "+strconv.Quote(b.lang)) {
+			t.Errorf("%s: %s does not ask for this example", b, proxyTests)
+		}
+		return true
+	}
 	file, is := playedElsewhere()[b.mark]
 	if b.lang != "console" || b.mark == "" {
 		return false
