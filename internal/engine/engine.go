@@ -122,6 +122,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		o.Ready()
 	}
 	go debug.FreeOSMemory() // configuration, compiling and restoring took more than is needed from now on
+	defer time.AfterFunc(slimAfter, slim).Stop()
 	return e.serve()
 }
 
