@@ -209,6 +209,9 @@ func (r *rows) step(label string, s *event.RuleStep) {
 			rest = "the end"
 		}
 		r.more("expected here: %s", rest)
+		if s.Stop.Cut {
+			r.more("the line is too long to follow every way that the regex could go: another may have come further")
+		}
 	}
 }
 
@@ -253,12 +256,8 @@ func (r *rows) outcome(e *event.Explanation) {
 	switch {
 	case e.Spared != "":
 		r.row("spared", "%s", e.Spared)
-	case e.Count != nil && e.Count.Bans && !e.Count.Until.IsZero():
-		r.row("decision", "%s is banned: %d of %d failures within %s, until %s", e.ID, e.Count.Failures, e.Count.MaxRetry, showSpan(e.Count.FindTime), showTime(e.Count.Until))
-	case e.Count != nil && e.Count.Bans:
-		r.row("decision", "%s is banned for ever: %d of %d failures within %s", e.ID, e.Count.Failures, e.Count.MaxRetry, showSpan(e.Count.FindTime))
 	case e.Count != nil:
-		r.row("decision", "none yet by these lines: %d of %d failures within %s", e.Count.Failures, e.Count.MaxRetry, showSpan(e.Count.FindTime))
+		r.row("decision", "%s", e.Count.Decision)
 	}
 	r.cures(e)
 }

@@ -184,11 +184,11 @@ func (r *rows) kernel(j *event.JailAccount) {
 		if k.Left > 0 {
 			left = "for another " + showSpan(k.Left.Round(time.Second))
 		}
-		if k.Set == "" {
-			r.row("kernel", "holds %s, %s", k.Element, left)
-			continue
+		set := ""
+		if k.Set != "" {
+			set = "set " + k.Set + " "
 		}
-		r.row("kernel", "set %s holds %s, %s", k.Set, k.Element, left)
+		r.row("kernel", "%sholds %s, %s", set, k.Element, left)
 		for _, rule := range k.Rules {
 			r.row("kernel rule", "%s", rule.Text)
 			r.more("it has caught %s, of everybody in the set", plural(int(rule.Packets), "packet"))

@@ -280,6 +280,22 @@ func (x *explainer) count(e *event.Explanation, m *filter.Match, entry event.Ent
 	if t, counted := x.jail.Counted(f.ID); counted && !c.Bans {
 		c.Failures = t.Count
 	}
+	c.Decision = decisionText(f.ID, c)
+	if j.IgnoreCommand != "" {
+		c.Decision += "; " + j.Where("ignorecommand").String() + ": ignorecommand is asked first, and may spare it"
+	}
+}
+
+// decisionText is what a count leads to.
+func decisionText(id string, c *event.Count) string {
+	count := fmt.Sprintf("%d of %d failures within %s", c.Failures, c.MaxRetry, spanText(c.FindTime))
+	switch {
+	case !c.Bans:
+		return "none yet by these lines: " + count
+	case c.Until.IsZero():
+		return id + " is banned for ever: " + count
+	}
+	return fmt.Sprintf("%s is banned: %s, until %s", id, count, clock(c.Until))
 }
 
 // SparedBy says whom a jail spares by its configuration and by what this machine is, without a

@@ -149,6 +149,7 @@ func (e *engine) inKernel(w *worker, j *event.JailAccount, id string) (held []ev
 	if err != nil {
 		return nil, err.Error()
 	}
+	caught := e.hits()
 	for _, place := range places {
 		for _, el := range kernel[place] {
 			p := el.Prefix.Masked()
@@ -159,6 +160,9 @@ func (e *engine) inKernel(w *worker, j *event.JailAccount, id string) (held []ev
 			b := event.KernelBan{Element: name, Left: el.Timeout}
 			if b.Set, b.Rules, err = e.holds(place, p); err != nil {
 				lacks = err.Error()
+			}
+			if packets, counts := caught[j.Jail]; counts && b.Set == "" {
+				b.Rules = []event.KernelRule{{Text: "those of the jail, all together", Packets: packets}}
 			}
 			held = append(held, b)
 		}

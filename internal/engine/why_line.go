@@ -17,6 +17,13 @@ func (e *engine) explain(ctx context.Context, c control.Explain) (control.Reply,
 	if n := len(c.Lines); n == 0 || n > control.MaxExplained {
 		return control.Reply{}, &control.Error{Fault: control.Invalid, Msg: fmt.Sprintf("%d lines to explain: expected 1 to %d", n, control.MaxExplained)}
 	}
+	size := 0
+	for _, l := range c.Lines {
+		size += min(len(l), event.MaxLine)
+	}
+	if size > control.MaxExplainedBytes {
+		return control.Reply{}, &control.Error{Fault: control.Invalid, Msg: fmt.Sprintf("%d bytes to explain: expected at most %d", size, control.MaxExplainedBytes)}
+	}
 	subjects, err := e.subjects(c)
 	if err != nil {
 		return control.Reply{}, err

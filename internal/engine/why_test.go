@@ -79,6 +79,13 @@ func TestExplainCommand(t *testing.T) {
 	if got := r.do(control.Explain{Lines: []string{spared}, Jail: "sshd"}).Explained; len(got) != 1 || got[0].Outcome != event.LineSpared {
 		t.Errorf("who is in ignoreip: %+v", got)
 	}
+	long := make([]string, 10)
+	for i := range long {
+		long[i] = strings.Repeat("x", event.MaxLine)
+	}
+	if _, err := r.e.Do(t.Context(), control.Explain{Lines: long}); err == nil || !strings.Contains(err.Error(), "bytes to explain") {
+		t.Errorf("640 KiB of lines: %v", err)
+	}
 	for want, c := range map[control.Fault]control.Command{
 		control.Refused: control.Explain{Lines: []string{line}, Filter: "/etc/shadow"},
 		control.Unknown: control.Explain{Lines: []string{line}, Jail: "shed"},

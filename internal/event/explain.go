@@ -72,11 +72,12 @@ type RuleStep struct {
 
 // Stop is where the best attempt of an expression ended.
 type Stop struct {
-	Text    string `json:"text"`    // what was searched
-	At      int    `json:"at"`      // characters of it
-	Literal int    `json:"literal"` // how many of them stood literally in the expression
-	Done    string `json:"done"`    // of the expression: what had matched
-	Rest    string `json:"rest"`    // and what was expected at the stop
+	Text    string `json:"text"`          // what was searched
+	At      int    `json:"at"`            // characters of it
+	Literal int    `json:"literal"`       // how many of them stood literally in the expression
+	Done    string `json:"done"`          // of the expression: what had matched
+	Rest    string `json:"rest"`          // and what was expected at the stop
+	Cut     bool   `json:"cut,omitempty"` // the text is too long: it was not followed to its end
 }
 
 // Count is how a failure counts in its jail.

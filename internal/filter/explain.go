@@ -93,7 +93,7 @@ func (p *Program) trace(kind string, i int, written Rule, r *rule, text string) 
 	at := pattern.Origin(written.Expr, tagOptions(p.UseDNS), stop.Expr)
 	s.Stop = &event.Stop{
 		Text: strings.TrimSuffix(text, "\n"), At: utf8.RuneCountInString(text[:stop.At]), Literal: stop.Literal,
-		Done: written.Expr[:at], Rest: written.Expr[at:],
+		Done: written.Expr[:at], Rest: written.Expr[at:], Cut: stop.Cut,
 	}
 	return s, nil
 }
