@@ -59,6 +59,7 @@ type Detector struct {
 	zone *time.Location
 	list []entry
 	mem  pattern.Memory
+	bare bool // no template needs a shape: lines are not looked at for them
 
 	fields   fields  // of the line's timestamp
 	searched found   // what spans belong to
@@ -76,8 +77,10 @@ type Detector struct {
 // NewDetector starts one without memory.
 func NewDetector(t *Templates) *Detector {
 	d := &Detector{zone: t.zone, last: -1, start: 1, list: make([]entry, len(t.list))}
+	d.bare = true
 	for i := range t.list {
 		d.list[i] = entry{template: t.list[i], distance: math.MaxInt32}
+		d.bare = d.bare && t.list[i].needs == 0
 	}
 	return d
 }
@@ -189,7 +192,10 @@ func (d *Detector) search(at int, text string, from, to int) (found, bool) {
 // match chooses the template (0044, steps 1 and 2): the one that was used last, where it stands as
 // in the last line, or the first of the list that fits well enough, or the leftmost.
 func (d *Detector) match(text string) (best found, ok bool) {
-	skip, begin := -1, shapes(text, 2)
+	skip, begin := -1, everyShape
+	if !d.bare {
+		begin = shapes(text, 2)
+	}
 	if d.last >= 0 && !(d.list[d.last].anchored && d.list[d.last].lacks(begin, begin, false)) {
 		from, to, alike := d.place(text)
 		if !alike {
