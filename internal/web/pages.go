@@ -93,8 +93,8 @@ func (s *site) bench(w http.ResponseWriter, r *http.Request, one *guest) {
 		s.fail(w, one, err)
 		return
 	}
-	data := map[string]any{"Names": names, "Lines": r.PostFormValue("lines"), "Jail": r.FormValue("jail"),
-		"Filter": r.PostFormValue("filter"), "Regex": r.PostFormValue("regex"), "Most": control.MaxExplained}
+	data := map[string]any{"Names": names, "Lines": plain(r.PostFormValue("lines")), "Jail": r.FormValue("jail"),
+		"Filter": r.PostFormValue("filter"), "Regex": plain(r.PostFormValue("regex")), "Most": control.MaxExplained}
 	if r.Method == http.MethodPost {
 		ask := control.Explain{Lines: split(r.PostFormValue("lines")), Jail: r.PostFormValue("jail"),
 			Filter: strings.TrimSpace(r.PostFormValue("filter")), Regexes: split(r.PostFormValue("regex"))}
@@ -112,6 +112,9 @@ func (s *site) bench(w http.ResponseWriter, r *http.Request, one *guest) {
 	}
 	s.render(w, one, http.StatusOK, "bench", "Filter bench", data)
 }
+
+// plain is a text field without the carriage returns that browsers send.
+func plain(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
 
 // split are the lines of a text field that say something.
 func split(text string) (lines []string) {

@@ -346,6 +346,9 @@ func linesExplained(b *tab) {
 	b.do(chromedp.SetValue(chromedp.CSS("#lines"), lines), chromedp.SetValue(chromedp.CSS("#jail"), "sshd"))
 	b.press("form.bench button")
 	b.shows("counts", "missed", "Matched by", "Came furthest", "<i>root</i>")
+	if again := get(b, chromedp.Value(chromedp.CSS("#lines"))); again != lines {
+		b.t.Errorf("the lines came back as %q", again)
+	}
 	b.readable()
 	b.shot("bench")
 	b.do(chromedp.SetValue(chromedp.CSS("#regex"), "(unclosed"))

@@ -135,7 +135,7 @@ func steps(text string) (all []step, err error) {
 var (
 	daemonLine  = regexp.MustCompile(`^gaol run\b`)
 	asksServer  = regexp.MustCompile(`^(fail2ban-client (set|get|status|stop)|gaol import --dry-run)\b`)
-	needsDaemon = regexp.MustCompile(`\bgaol (status|ban|unban|banned|allow|events|reload|stop)\b|\binet gaol\b|/var/lib/gaol/`)
+	needsDaemon = regexp.MustCompile(`\bgaol (status|ban|unban|banned|allow|events|web|reload|stop)\b|\binet gaol\b|/var/lib/gaol/`)
 	endsDaemon  = regexp.MustCompile(`\bgaol stop\b`)
 )
 
