@@ -58,6 +58,10 @@ func (m *Memory) deterministic(a *automaton, text string) (matched, done bool) {
 		next := t.next
 		for pos < n {
 			to := atomic.LoadUint32(&next[row+uint32(a.class[text[pos]])])
+			if to == row { // most of a word: then the next look-up need not wait for this one
+				pos++
+				continue
+			}
 			if to-1 >= isRich-1 {
 				break
 			}

@@ -120,3 +120,39 @@ func TestAutomatonIsBounded(t *testing.T) {
 		t.Errorf("%d states, %d searches were too much for them", n, undone)
 	}
 }
+
+// BenchmarkAutomaton is a match of sshd's expressions, with groups, by each of the two.
+func BenchmarkAutomaton(b *testing.B) {
+	list, texts := sshd(b)
+	type pair struct {
+		re   *Regexp
+		text string
+	}
+	var pairs []pair
+	size := 0
+	for _, re := range list {
+		var mem Memory
+		for _, text := range texts {
+			if spans, _ := re.Search(&mem, text); spans != nil && newAutomaton(re.prog) != nil {
+				pairs = append(pairs, pair{re, text})
+				size += len(text)
+			}
+		}
+	}
+	for _, by := range []struct {
+		name string
+		use  autoUse
+	}{{"backtracker", autoNever}, {"automaton", autoAlways}} {
+		b.Run(by.name, func(b *testing.B) {
+			mem := Memory{auto: by.use}
+			b.SetBytes(int64(size / len(pairs)))
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				p := pairs[i%len(pairs)]
+				if spans, _ := p.re.Search(&mem, p.text); spans == nil {
+					b.Fatal("no match")
+				}
+			}
+		})
+	}
+}
