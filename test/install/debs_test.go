@@ -147,6 +147,8 @@ func TestBesideFail2ban(t *testing.T) {
 	w.wants("fail2ban-regex 'Jan  1 00:00:00 h sshd[1]: Failed password for root from 192.0.2.1 port 1 ssh2' sshd", "1 matched")
 	w.attackerOut("gaol")
 	w.wants("cat /var/log/fail2ban.log", "] Restore Ban "+attackerIP)
+	w.do("logrotate --force /etc/logrotate.d/fail2ban && gaol ban sshd 192.0.2.9") // its file goes on
+	w.until("grep '] Ban 192.0.2.9' /var/log/fail2ban.log")
 
 	w.do(backs[0])
 	w.lacks("systemctl is-active gaol || systemctl is-enabled gaol || command -v fail2ban-client")
