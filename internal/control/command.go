@@ -39,7 +39,8 @@ type Command interface {
 // Status asks for the whole daemon, or for one jail where Jail is set. Reply: Status (with that
 // one jail in Jails); Unknown where there is no such jail.
 type Status struct {
-	Jail string `json:"jail,omitempty"`
+	Jail  string `json:"jail,omitempty"`
+	Brief bool   `json:"brief,omitempty"` // without Bans: their number is what is asked for
 }
 
 // Ban bans by hand. ignoreip does not count, the floor does: what is protected is Refused.

@@ -83,7 +83,7 @@ func (e *engine) status(c control.Status) (control.Reply, error) {
 		name := w.conf.Name
 		if c.Jail == "" || c.Jail == name {
 			var one event.JailStatus
-			w.call(func() { one = w.status() })
+			w.call(func() { one = w.status(c.Brief) })
 			if why := broken[name]; why != "" {
 				one.Problem = why
 			}
@@ -135,13 +135,16 @@ func (e *engine) hits() map[string]uint64 {
 }
 
 // status is the jail as viewers see it; for the worker's goroutine.
-func (w *worker) status() event.JailStatus {
+func (w *worker) status(brief bool) event.JailStatus {
 	s := event.JailStatus{
 		Name: w.conf.Name, Running: true, Problem: w.problem, Filter: w.conf.FilterName,
 		MaxRetry: w.conf.MaxRetry, FindTime: w.conf.FindTime, BanTime: w.conf.BanTime,
 		Port: w.conf.Port, Protocol: w.conf.Protocol, Container: w.conf.Container, Actions: w.actionNames(),
 		Folds: w.jail.Folds(), Repairs: w.repairs, LastRepair: w.lastRepair,
-		Lines: w.lines, Aborted: w.aborted, CutLines: w.cut, Dropped: w.asks.dropped, Bans: w.jail.Bans(),
+		Lines: w.lines, Aborted: w.aborted, CutLines: w.cut, Dropped: w.asks.dropped,
+	}
+	if !brief {
+		s.Bans = w.jail.Bans()
 	}
 	w.leaks.tell(&s)
 	var failing string

@@ -43,6 +43,9 @@ func TestServicesRunBesideTheJails(t *testing.T) {
 	}
 	r.fail("203.0.113.7", 3)
 	r.wait("Ban 203.0.113.7")
+	if j := r.do(control.Status{Brief: true}).Status.Jails[0]; j.CurrentlyBanned != 1 || j.Bans != nil {
+		t.Errorf("in brief: %d banned, %v", j.CurrentlyBanned, j.Bans)
+	}
 	src := r.do(control.Status{}).Status.Jails[0].Sources[0]
 	if src.Behind == nil || *src.Behind != 0 {
 		t.Errorf("the log is read to its end; behind: %v", src.Behind)

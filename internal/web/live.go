@@ -150,6 +150,7 @@ func (s *site) live(w http.ResponseWriter, r *http.Request, one *guest) {
 	defer beat.Stop()
 	var waiting <-chan time.Time // until the browser may be told again
 	var next *event.Happening
+	many := false
 	for {
 		select {
 		case <-s.ended.Done():
@@ -164,23 +165,27 @@ func (s *site) live(w http.ResponseWriter, r *http.Request, one *guest) {
 			if !open {
 				return
 			}
-			if !h.Restored || next == nil {
-				next = &h
-			}
+			many = next != nil
+			next = &h
 		}
 		if waiting == nil && next != nil {
-			if !write(w, ctl, message(*next)) {
+			if !write(w, ctl, message(*next, many)) {
 				return
 			}
-			next, waiting = nil, time.After(liveEvery)
+			next, many, waiting = nil, false, time.After(liveEvery)
 		}
 	}
 }
 
-// message is a happening as a browser's EventSource hears it.
-func message(h event.Happening) string {
+// message is a happening as a browser's EventSource hears it; many: it stands for others, too.
+func message(h event.Happening, many bool) string {
 	t := tell(h)
-	text, err := json.Marshal(map[string]string{"what": string(h.What), "text": string(harmless([]byte(strings.TrimSpace(t.ID + " " + t.Text))))})
+	id := t.ID
+	if many {
+		id = ""
+	}
+	show := func(text string) string { return string(harmless([]byte(text))) }
+	text, err := json.Marshal(map[string]string{"what": string(h.What), "id": show(id), "text": show(strings.TrimSpace(t.ID + " " + t.Text))})
 	if err != nil {
 		return ":\n\n"
 	}
@@ -191,6 +196,9 @@ func write(w http.ResponseWriter, ctl *http.ResponseController, text string) boo
 	if ctl.SetWriteDeadline(time.Now().Add(heartbeat)) != nil {
 		return false
 	}
-	_, err := w.Write([]byte(text))
-	return err == nil && ctl.Flush() == nil
+	if _, err := w.Write([]byte(text)); err != nil || ctl.Flush() != nil {
+		return false
+	}
+	// Of HTTP/2 a deadline that passes ends the stream also while nobody writes.
+	return ctl.SetWriteDeadline(time.Time{}) == nil
 }

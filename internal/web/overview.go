@@ -159,7 +159,7 @@ func sources(status *event.Status) (all []source) {
 }
 
 func (s *site) overview(w http.ResponseWriter, r *http.Request, one *guest) {
-	reply, err := s.daemon.Do(r.Context(), control.Status{})
+	reply, err := s.daemon.Do(r.Context(), control.Status{Brief: true})
 	if err != nil {
 		s.fail(w, one, err)
 		return

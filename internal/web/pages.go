@@ -54,7 +54,7 @@ func (s *site) offender(w http.ResponseWriter, r *http.Request, one *guest) {
 	}
 	jails := slices.DeleteFunc(slices.Clone(reply.Account.Jails), func(j event.JailAccount) bool { return !involved(j) })
 	s.render(w, one, http.StatusOK, "offender", reply.Account.ID, map[string]any{
-		"Account": reply.Account, "Jails": jails, "Names": names, "News": s.news.about(reply.Account.ID, shownNews),
+		"Account": reply.Account, "About": reply.Account.ID, "Jails": jails, "Names": names, "News": s.news.about(reply.Account.ID, shownNews),
 	})
 }
 
@@ -65,7 +65,7 @@ func involved(j event.JailAccount) bool {
 
 // jails are the names of those that run.
 func (s *site) jails(r *http.Request) (names []string, err error) {
-	reply, err := s.daemon.Do(r.Context(), control.Status{})
+	reply, err := s.daemon.Do(r.Context(), control.Status{Brief: true})
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func split(text string) (lines []string) {
 
 // check shows what `gaol check` finds, when it is asked to: it compiles every filter.
 func (s *site) check(w http.ResponseWriter, r *http.Request, one *guest) {
-	reply, err := s.daemon.Do(r.Context(), control.Status{})
+	reply, err := s.daemon.Do(r.Context(), control.Status{Brief: true})
 	if err != nil {
 		s.fail(w, one, err)
 		return

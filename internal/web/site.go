@@ -172,7 +172,10 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s.password != nil {
-		s.hashing.Lock()
+		if !s.hashing.TryLock() { // it costs a third of a second: guesses must not queue up
+			s.askLogin(w, r, "Somebody else is logging in. Try again.", http.StatusTooManyRequests)
+			return
+		}
 		opens := s.password.opens(r.PostFormValue("secret"))
 		s.hashing.Unlock()
 		if opens {

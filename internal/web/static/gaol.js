@@ -47,7 +47,10 @@
   events.onopen = () => { pulse.textContent = 'Live.'; document.body.classList.add('live'); };
   events.onerror = () => { pulse.textContent = 'Not live: gaol does not answer. Trying again.'; document.body.classList.remove('live'); };
   events.onmessage = (message) => {
-    told.textContent = JSON.parse(message.data).text;
-    if (!once) fresh();
+    const news = JSON.parse(message.data);
+    told.textContent = news.text;
+    // The page of one address does not change with others; no id stands for several at once.
+    const about = document.body.dataset.about;
+    if (!once && (!about || !news.id || news.id === about)) fresh();
   };
 })();
