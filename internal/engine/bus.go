@@ -156,8 +156,8 @@ func (s *subscriber) pump(ctx context.Context, out chan<- event.Happening, now f
 	}
 }
 
-// happened tells a decision that was carried out.
-func (b *bus) happened(jail string, d event.Decision, dryRun bool) {
+// happened tells a decision that was carried out, of lines that were read at a time.
+func (b *bus) happened(jail string, d event.Decision, read time.Time, dryRun bool) {
 	if !b.heard() {
 		return
 	}
@@ -165,6 +165,9 @@ func (b *bus) happened(jail string, d event.Decision, dryRun bool) {
 	switch d.Kind {
 	case event.Impose:
 		h.What = event.Banned
+		if !read.IsZero() && !d.Restored && !d.Ban.Manual {
+			h.Took = max(time.Since(read), 1)
+		}
 	case event.Lift:
 		h.What = event.Unbanned
 	case event.Prolong:

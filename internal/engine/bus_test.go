@@ -36,6 +36,8 @@ func TestWhatHappensIsTold(t *testing.T) {
 	r.fail("203.0.113.7", 3)
 	if h := hear(t, told, event.Banned); h.Jail != "sshd" || h.Ban == nil || h.Ban.ID != "203.0.113.7" || h.Ban.Count != 3 || h.Time.IsZero() {
 		t.Errorf("told of the ban: %+v", h)
+	} else if h.Took <= 0 || h.Took > time.Minute {
+		t.Errorf("the ban took %v from reading its last line to the kernel", h.Took)
 	}
 	r.do(control.Unban{ID: "203.0.113.7"})
 	if h := hear(t, told, event.Unbanned); h.Ban.ID != "203.0.113.7" || h.Reason != "by command" {

@@ -151,9 +151,10 @@ func (w *worker) status(brief bool) event.JailStatus {
 	if s.ActionStates, failing = w.queue.status(); s.Problem == "" {
 		s.Problem = failing
 	}
-	if held := w.jail.Held(); held != "" {
-		s.Problem = held
+	if s.Held = w.jail.Held(); s.Held != "" {
+		s.Problem = s.Held
 	}
+	s.Regexes = w.regexes()
 	s.CurrentlyFailed, s.TotalFailed, s.CurrentlyBanned, s.TotalBanned = w.jail.Counts()
 	s.TotalFailed, s.TotalBanned = s.TotalFailed+w.carried.failed, s.TotalBanned+w.carried.banned
 	for _, name := range w.watched() {

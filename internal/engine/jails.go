@@ -125,7 +125,7 @@ func (e *engine) breakJail(j config.Jail, err error) (problems []config.Problem)
 func (e *engine) newWorker(p *plan) *worker {
 	w := &worker{
 		plan: p, deps: e.deps, asks: newAsker(), held: &heldLog{next: e.log.Handler()},
-		marks: map[string]event.Mark{}, at: map[string]event.Mark{}, perSource: map[string]*event.SourceStatus{},
+		marks: map[string]event.Mark{}, at: map[string]event.Mark{}, matched: map[string]uint64{}, perSource: map[string]*event.SourceStatus{},
 		calls: make(chan func()), restored: make(chan struct{}), done: make(chan struct{}),
 	}
 	w.log = slog.New(w.held)

@@ -64,6 +64,7 @@ func newListener(lag int) *listener {
 type portion struct {
 	event.Batch // without its lines
 	lines       int
+	read        time.Time       // when the first of them was
 	failures    []event.Failure // their Jail is empty
 	aborted     int             // searches that were given up
 	abort       filter.Abort    // the last of them
@@ -127,6 +128,9 @@ func (r *reader) take(b event.Batch) bool {
 	}
 	now := r.now()
 	quiet := &portion{Batch: b, lines: len(b.Lines)}
+	if len(b.Lines) > 0 {
+		quiet.read = b.Lines[0].Arrived
+	}
 	quiet.Lines = nil
 	for _, c := range r.timings {
 		if quiet.reads() {

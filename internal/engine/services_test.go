@@ -46,6 +46,17 @@ func TestServicesRunBesideTheJails(t *testing.T) {
 	if j := r.do(control.Status{Brief: true}).Status.Jails[0]; j.CurrentlyBanned != 1 || j.Bans != nil {
 		t.Errorf("in brief: %d banned, %v", j.CurrentlyBanned, j.Bans)
 	}
+	regexes := r.do(control.Status{Brief: true}).Status.Jails[0].Regexes
+	found := uint64(0)
+	for i, x := range regexes {
+		found += x.Failures
+		if x.Where == "" || i > 0 && x.Where == regexes[i-1].Where {
+			t.Errorf("a failregex without a place of its own: %+v", regexes)
+		}
+	}
+	if found != 3 {
+		t.Errorf("3 failures of a known regex, told are %+v", regexes)
+	}
 	src := r.do(control.Status{}).Status.Jails[0].Sources[0]
 	if src.Behind == nil || *src.Behind != 0 {
 		t.Errorf("the log is read to its end; behind: %v", src.Behind)

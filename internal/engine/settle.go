@@ -277,7 +277,11 @@ func (w *worker) repair() int {
 
 // tell logs a decision in fail2ban's words; recidive and external parsers read them.
 func (w *worker) tell(d event.Decision) {
-	w.deps.bus.happened(w.conf.Name, d, w.deps.dryRun)
+	read := w.read
+	if w.owes {
+		read = time.Time{} // the kernel has not taken it
+	}
+	w.deps.bus.happened(w.conf.Name, d, read, w.deps.dryRun)
 	verb := ""
 	switch {
 	case d.Kind == event.Impose && w.deps.dryRun:

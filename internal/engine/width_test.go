@@ -58,8 +58,8 @@ func TestTheValveIsToldAndShown(t *testing.T) {
 		t.Errorf("firewall holds %v", got)
 	}
 	s := r.do(control.Status{Jail: "sshd"}).Status.Jails[0]
-	if !strings.Contains(s.Problem, "maxbanrate") {
-		t.Errorf("status says %q", s.Problem)
+	if !strings.Contains(s.Problem, "maxbanrate") || s.Held != s.Problem {
+		t.Errorf("status says %q, held: %q", s.Problem, s.Held)
 	}
 	if got := r.do(control.Ban{Jail: "sshd", ID: "203.0.113.9"}); got.Outcome != control.Imposed {
 		t.Errorf("by hand: %+v", got)

@@ -26,6 +26,8 @@ type worker struct {
 
 	lines, aborted, cut uint64
 	perSource           map[string]*event.SourceStatus
+	matched             map[string]uint64     // failures by the file:line of their failregex
+	read                time.Time             // when the first line of the portion in hand was read; zero: there is none
 	missing             []string              // paths that match nothing yet
 	marks               map[string]event.Mark // positions to be written
 	at                  map[string]event.Mark // all positions
@@ -141,6 +143,8 @@ func (w *worker) take(ctx context.Context, p *portion) {
 	}
 	w.behind = !p.End
 	w.tellAborts(p, now)
+	w.read = p.read
+	defer func() { w.read = time.Time{} }()
 	w.settle(ctx, w.weighAll(ctx, p.failures, now), p.Mark)
 }
 
@@ -148,6 +152,7 @@ func (w *worker) take(ctx context.Context, p *portion) {
 func (w *worker) weighAll(ctx context.Context, failures []event.Failure, now time.Time) (ds []event.Decision) {
 	for _, f := range failures {
 		f.Jail = w.conf.Name
+		w.matched[f.Regex]++
 		w.suspect(ctx, f, now)
 		ds = append(ds, w.escalate(f, now)...)
 		ds = append(ds, w.weigh(ctx, f, now)...)

@@ -14,6 +14,10 @@ type Happening struct {
 	Restored bool      `json:"restored,omitempty"` // a ban that came back from the store
 	DryRun   bool      `json:"dry_run,omitempty"`  // a ban that would be one
 	Count    uint64    `json:"count,omitempty"`    // of Missed: happenings
+
+	// Took is how long a ban took, in nanoseconds: from when the log was read up to its last
+	// failure until the kernel had taken it. 0: no line led to it just now.
+	Took time.Duration `json:"took_ns,omitempty"`
 }
 
 // What came to pass.

@@ -48,6 +48,8 @@ type JailStatus struct {
 	TotalBanned     uint64         `json:"total_banned"`
 	Repairs         uint64         `json:"repairs,omitempty"` // how often bans were put back into the kernel
 	LastRepair      time.Time      `json:"last_repair,omitzero"`
+	Held            string         `json:"held,omitempty"`    // why new bans wait: there are too many
+	Regexes         []RegexStatus  `json:"regexes,omitempty"` // of the filter's failregexes, in the order of their places
 	Packets         *uint64        `json:"packets,omitempty"` // dropped by the native rules since they were laid; nil: not known
 	Bans            []Ban          `json:"bans"`
 	Leaks           []Leak         `json:"leaks,omitempty"`       // bans that do not work, and why; twenty at most
@@ -74,6 +76,13 @@ type SourceStatus struct {
 	Mark  Mark   `json:"mark"`
 
 	Behind *int64 `json:"behind,omitempty"` // bytes of a file that are not read yet; nil: not known
+}
+
+// RegexStatus is how many failures the failregexes of one place found. A failure that several
+// lines tell of is counted where it was completed.
+type RegexStatus struct {
+	Where    string `json:"where"` // file:line
+	Failures uint64 `json:"failures"`
 }
 
 // ActionStatus is how the commands of one action.d action fare.
