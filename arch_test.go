@@ -34,10 +34,12 @@ var rooms = map[string][]string{
 	"internal/control":   {"event"},
 	"internal/web":       {"event", "control"},
 	"internal/gate":      {"event", "control"},
+	"internal/hook":      {"event", "control"},
+	"internal/metrics":   {"event", "control"},
 	"internal/replay":  {"event", "date", "filter", "jail"},
 	"internal/engine": {"event", "config", "pattern", "date", "filter", "host", "jail", "container",
 		"source", "firewall", "action", "store", "control", "replay"},
-	"internal/cli": {"event", "config", "pattern", "wide", "date", "filter", "container", "firewall", "engine", "control", "web", "gate", "replay"},
+	"internal/cli": {"event", "config", "pattern", "wide", "date", "filter", "container", "firewall", "engine", "control", "web", "gate", "hook", "metrics", "replay"},
 	// netlab makes network namespaces for tests; testOnly keeps it out of the daemon.
 	"internal/netlab": {},
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -103,7 +104,7 @@ func runDaemon(c *cobra.Command, f runFlags) error {
 		Log:   slog.New(engine.NewLogHandler(log, log.level)),
 		Ready: func() { notify(daemon.SdNotifyReady) },
 	}
-	o.Services = append(f.services(conf, o.Log), f.gateServices(conf, o.Log)...)
+	o.Services = slices.Concat(f.services(conf, o.Log), f.gateServices(conf, o.Log), f.hookServices(conf, o.Log))
 	if f.dryRun && f.socket == "" {
 		o.Socket = "" // the real daemon may be using it
 	}

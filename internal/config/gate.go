@@ -35,13 +35,9 @@ func gateKeys() []Key {
 // gate reads those keys. What cannot be read is left out, and told.
 func (g globalReader) gate(values map[string]string) Gate {
 	out := Gate{Listen: values["forward_auth"], Header: values["forward_auth_header"], Command: values["deny_command"]}
-	wrong := func(key, hint, format string, args ...any) {
-		raw, _ := g.d.raw(definition, key)
-		g.l.r.note(fault(raw.Pos(), hint, format, args...))
-	}
 	if host, port, err := net.SplitHostPort(out.Listen); out.Listen != "" && !strings.HasPrefix(out.Listen, "/") &&
 		(err != nil || port == "" || host != "localhost" && net.ParseIP(host) == nil) {
-		wrong("forward_auth", "write for instance forward_auth = 127.0.0.1:8481, or a path",
+		g.leftOut("forward_auth", "write for instance forward_auth = 127.0.0.1:8481, or a path",
 			"forward_auth %s is no address with a port and no path: no proxy is answered", quote(out.Listen))
 		out.Listen = ""
 	}
@@ -51,7 +47,7 @@ func (g globalReader) gate(values map[string]string) Gate {
 			p, err = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
 		}
 		if err != nil {
-			wrong("forward_auth_trusted", "write addresses or networks: forward_auth_trusted = 172.17.0.0/16", "%s is no address and no network: it is not trusted", quote(text))
+			g.leftOut("forward_auth_trusted", "write addresses or networks: forward_auth_trusted = 172.17.0.0/16", "%s is no address and no network: it is not trusted", quote(text))
 			continue
 		}
 		out.Trusted = append(out.Trusted, p.Masked())
@@ -66,7 +62,7 @@ func (g globalReader) gate(values map[string]string) Gate {
 	for _, text := range words(values["deny_files"]) {
 		format, path, _ := strings.Cut(text, ":")
 		if format != "plain" && format != "nginx" && format != "geo" || !filepath.IsAbs(path) {
-			wrong("deny_files", "write for instance deny_files = plain:/var/lib/gaol/banned.txt", "deny_files has %s: expected plain:, nginx: or geo: and a path from / on; it is not kept", quote(text))
+			g.leftOut("deny_files", "write for instance deny_files = plain:/var/lib/gaol/banned.txt", "deny_files has %s: expected plain:, nginx: or geo: and a path from / on; it is not kept", quote(text))
 			continue
 		}
 		out.Files = append(out.Files, GateFile{format, path})

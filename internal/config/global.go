@@ -34,6 +34,7 @@ type Own struct {
 	Firewall        string // auto, nft or iptables: what banaction = gaol bans with
 	Web             Web
 	Gate            Gate
+	Hooks           Hooks
 	Labels          bool // containers may join jails by their label gaol.jail
 }
 
@@ -62,7 +63,7 @@ func Keys() []Key {
 		{"maxbanrate", "jail.conf", "jail", "0", "0.1", "bans of a minute at most; 0: no limit. 1000 in the embedded configuration"},
 		{"trusted_proxies", "jail.conf", "jail", "", "0.1", "addresses and networks of proxies before the service: never banned, whatever the log says"},
 		{"maxbans", "jail.conf", "jail", "0", "0.1", "bans at a time at most; 0: no limit. 50000 in the embedded configuration"},
-	}, append(webKeys(), gateKeys()...)...)
+	}, slices.Concat(webKeys(), gateKeys(), hookKeys())...)
 }
 
 // globalReader reads [Definition] of a global file.
@@ -133,7 +134,11 @@ func (l *loader) own() Own {
 	if s := g.d.sections[definition]; s != nil {
 		for _, key := range s.order {
 			if !slices.Contains(names, key) {
-				l.warn(s.keys[key].Pos(), "", "write one of "+strings.Join(names, ", "), "gaol.conf has no key %q", key)
+				hint := "gaol.conf(5) and docs/configuration.md list its keys"
+				if n := near(key, names); n != "" {
+					hint = "write " + n
+				}
+				l.warn(s.keys[key].Pos(), "", hint, "gaol.conf has no key %q", key)
 			}
 		}
 	}
@@ -145,7 +150,7 @@ func (l *loader) own() Own {
 	if labels != "on" && labels != "off" {
 		g.complain("labels", values["labels"], "off")
 	}
-	return Own{Web: g.web(values), Gate: g.gate(values), Labels: labels == "on", Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"], Firewall: values["firewall"], ContainerSocket: values["container_socket"]}
+	return Own{Web: g.web(values), Gate: g.gate(values), Hooks: g.hooks(values), Labels: labels == "on", Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"], Firewall: values["firewall"], ContainerSocket: values["container_socket"]}
 }
 
 // optional reads a global file that may be missing.
