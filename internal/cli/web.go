@@ -104,7 +104,7 @@ func (f *runFlags) services(conf *config.Config, log *slog.Logger) []engine.Serv
 	}
 	return []engine.Service{{Name: "the web page", Start: func(d engine.Door) (func() error, error) {
 		s, err := web.Serve(d, web.Options{
-			Listen: w.Listen, TokenFile: tokenFile(conf, f.state), PasswordHash: w.PasswordHash, Cert: w.Cert, Key: w.Key, Hosts: w.Hosts,
+			Listen: w.Listen, TokenFile: tokenFile(conf, f.state), PasswordHash: w.PasswordHash, Cert: w.Cert, Key: w.Key, Hosts: w.Hosts, GeoIP: w.GeoIP,
 			Check:   f.findings,
 			Refused: func(from string) { log.Warn("web page: wrong token or password from "+from, "logger", "server") },
 		})

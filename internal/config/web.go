@@ -11,6 +11,7 @@ type Web struct {
 	TokenFile    string   // holds the token that opens it; empty: web.token in the state directory
 	PasswordHash string   // opens it, too: what `gaol web --hash` makes; empty: none
 	Cert, Key    string   // PEM files; both or none
+	GeoIP        string   // database of countries; empty: none are shown
 	Insecure     bool     // served beyond this machine without TLS
 	Hosts        []string // names under which it is reached, beside addresses and localhost
 }
@@ -25,13 +26,14 @@ func webKeys() []Key {
 		{"web_key", "gaol.conf", definition, "", "0.1", "key file of web_cert"},
 		{"web_hosts", "gaol.conf", definition, "", "0.1", "names under which browsers reach the page, beside localhost and addresses: what another name leads to is refused"},
 		{"web_insecure", "gaol.conf", definition, "no", "0.1", "yes: serve it beyond this machine without TLS, behind a proxy that has it"},
+		{"geoip", "gaol.conf", definition, "", "0.1", "database of countries (.mmdb) for the page; nobody is asked over the network"},
 	}
 }
 
 // web reads the keys of the page. What cannot be served as it is written is not served.
 func (g globalReader) web(values map[string]string) Web {
 	w := Web{Listen: values["web"], TokenFile: values["web_token_file"], PasswordHash: values["web_password_hash"],
-		Cert: values["web_cert"], Key: values["web_key"],
+		Cert: values["web_cert"], Key: values["web_key"], GeoIP: values["geoip"],
 		Hosts: strings.FieldsFunc(values["web_hosts"], func(c rune) bool { return strings.ContainsRune(" \t\n,", c) })}
 	switch strings.ToLower(values["web_insecure"]) {
 	case "yes", "true", "on", "1":

@@ -75,8 +75,15 @@ type group struct {
 	ID        string
 	Addresses int
 	Bans      int
-	Failures  int
 	BannedNow int
+}
+
+func (g *group) add(o event.Offender) {
+	g.Addresses++
+	g.Bans += o.Bans
+	if o.Now {
+		g.BannedNow++
+	}
 }
 
 // networks adds offenders up by network, those with more than one address first.
@@ -92,12 +99,7 @@ func networks(all []event.Offender) (top []group) {
 			g = &group{ID: id}
 			sums[id] = g
 		}
-		g.Addresses++
-		g.Bans += o.Bans
-		g.Failures += o.Failures
-		if o.Now {
-			g.BannedNow++
-		}
+		g.add(o)
 	}
 	for _, g := range sums {
 		top = append(top, *g)
@@ -177,7 +179,7 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request, one *guest) {
 	}
 	s.render(w, one, http.StatusOK, "overview", "Overview", map[string]any{
 		"Status": reply.Status, "Sum": sum(reply.Status), "Chart": draw(h, chosen.Name), "Spans": spans(), "Span": chosen,
-		"Offenders": h.Offenders[:min(len(h.Offenders), shownOffenders)], "IDs": h.IDs, "Networks": networks(h.Offenders),
+		"Offenders": h.Offenders[:min(len(h.Offenders), shownOffenders)], "IDs": h.IDs, "Networks": networks(h.Offenders), "Countries": s.geo.countries(h.Offenders), "GeoProblem": s.geo.problem(),
 		"Sources": sources(reply.Status), "News": s.news.newest(shownNews), "Now": s.o.Now(),
 	})
 }

@@ -54,7 +54,7 @@ func (s *site) offender(w http.ResponseWriter, r *http.Request, one *guest) {
 	}
 	jails := slices.DeleteFunc(slices.Clone(reply.Account.Jails), func(j event.JailAccount) bool { return !involved(j) })
 	s.render(w, one, http.StatusOK, "offender", reply.Account.ID, map[string]any{
-		"Account": reply.Account, "About": reply.Account.ID, "Jails": jails, "Names": names, "News": s.news.about(reply.Account.ID, shownNews),
+		"Account": reply.Account, "About": reply.Account.ID, "Country": s.geo.country(reply.Account.ID), "Jails": jails, "Names": names, "News": s.news.about(reply.Account.ID, shownNews),
 	})
 }
 

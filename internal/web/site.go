@@ -34,6 +34,7 @@ type site struct {
 	pages    map[string]*template.Template
 	news     *news
 	past     past
+	geo      *geo
 	checks   sync.Mutex // held by the one check that may run
 	hashing  sync.Mutex // held while a password is tried: it costs a third of a second
 	ended    context.Context
@@ -52,7 +53,7 @@ func newSite(d Daemon, o Options, token string) (*site, error) {
 		return nil, err
 	}
 	s := &site{o: o, daemon: d, token: token, password: password, sessions: newSessions(o.Now, o.Cert != ""),
-		cross: http.NewCrossOriginProtection(), news: &news{}}
+		cross: http.NewCrossOriginProtection(), news: &news{}, geo: openGeo(o.GeoIP)}
 	s.ended, s.close = context.WithCancel(context.Background())
 	if s.pages, err = parsePages(); err != nil {
 		return nil, err

@@ -32,6 +32,7 @@ type Options struct {
 	PasswordHash string   // opens the page, too; empty: none does
 	Cert, Key    string   // PEM files; empty: no TLS
 	Hosts        []string // names under which the page may be asked for, beside addresses and localhost
+	GeoIP        string   // database of countries (.mmdb); empty: none are shown
 	// Check is what `gaol check` finds; it may take seconds.
 	Check func(context.Context) (findings []Finding, notes []string)
 	// Refused hears of a wrong token or password, and from where; a few times a minute at most.
@@ -125,6 +126,7 @@ func (s *Server) URL() string { return s.url }
 // Close ends the page; what streams is ended first.
 func (s *Server) Close() error {
 	s.site.close()
+	defer s.site.geo.close()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	err := s.http.Shutdown(ctx)
