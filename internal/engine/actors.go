@@ -122,26 +122,26 @@ func (as *actors) reload() {
 
 func (as *actors) ban(b event.Ban, restored bool) {
 	for _, a := range as.all {
-		as.add(a, a.NotifyOnly(), "ban "+b.ID, func(ctx context.Context) error { return a.Ban(ctx, b, restored) })
+		as.add(a, a.NotifyOnly(), "ban "+named(b.ID, 100), func(ctx context.Context) error { return a.Ban(ctx, b, restored) })
 	}
 }
 
 func (as *actors) prolong(b event.Ban) {
 	for _, a := range as.all {
-		as.add(a, a.NotifyOnly(), "prolong "+b.ID, func(ctx context.Context) error { return a.Prolong(ctx, b, false) })
+		as.add(a, a.NotifyOnly(), "prolong "+named(b.ID, 100), func(ctx context.Context) error { return a.Prolong(ctx, b, false) })
 	}
 }
 
 // renew checks, and mends, a ban that seems not to be in force.
 func (as *actors) renew(b event.Ban) {
 	for _, a := range as.all {
-		as.add(a, a.NotifyOnly(), "renew "+b.ID, func(ctx context.Context) error { return a.Renew(ctx, b) })
+		as.add(a, a.NotifyOnly(), "renew "+named(b.ID, 100), func(ctx context.Context) error { return a.Renew(ctx, b) })
 	}
 }
 
 func (as *actors) unban(b event.Ban) {
 	for _, a := range as.all {
-		as.add(a, a.NotifyOnly(), "unban "+b.ID, func(ctx context.Context) error { return a.Unban(ctx, b) })
+		as.add(a, a.NotifyOnly(), "unban "+named(b.ID, 100), func(ctx context.Context) error { return a.Unban(ctx, b) })
 	}
 }
 
@@ -164,12 +164,12 @@ func (as *actors) add(a *actor, notify bool, what string, run func(context.Conte
 		err := run(ctx)
 		a.fared(err, as.now)
 		if err != nil {
-			as.bus.publish(event.Happening{What: event.ActionFails, Jail: as.jail, Reason: fmt.Sprintf("%s: %s: %v", a.Name(), clip(what, 100), err)})
-			as.log.Error(fmt.Sprintf("[%s] action %s failed: %s", as.jail, a.Name(), clip(what, 100)), "logger", "actions", "error", err)
+			as.bus.publish(event.Happening{What: event.ActionFails, Jail: as.jail, Reason: fmt.Sprintf("%s: %s: %v", a.Name(), what, err)})
+			as.log.Error(fmt.Sprintf("[%s] action %s failed: %s", as.jail, a.Name(), what), "logger", "actions", "error", err)
 		}
 	})
 	if !taken {
-		as.log.Error(fmt.Sprintf("[%s] action %s was not run: %s", as.jail, a.Name(), clip(what, 100)), "logger", "actions")
+		as.log.Error(fmt.Sprintf("[%s] action %s was not run: %s", as.jail, a.Name(), what), "logger", "actions")
 	}
 }
 

@@ -72,7 +72,7 @@ func (e *engine) allow(c control.Allow) (control.Reply, error) {
 		return control.Reply{}, err
 	}
 	e.deps.bus.allowance(event.Allowed, a)
-	e.log.Info("nobody bans "+id+" now: "+allowedWhy(a), "logger", "server")
+	e.log.Info("nobody bans "+named(id, 200)+" now: "+allowedWhy(a), "logger", "server")
 	reply := control.Reply{Allowed: []event.Allowance{a}}
 	for _, w := range e.running() {
 		w.call(func() {

@@ -138,6 +138,6 @@ func (w *worker) found(f event.Failure, now time.Time) []event.Decision {
 	if now.Before(f.Time) {
 		f.Time = now
 	}
-	w.log.Info(fmt.Sprintf("[%s] Found %s - %s", w.conf.Name, f.ID, f.Time.Format(time.DateTime)), "logger", "filter")
+	w.log.Info(fmt.Sprintf("[%s] Found %s - %s", w.conf.Name, named(f.ID, 200), f.Time.Format(time.DateTime)), "logger", "filter")
 	return w.jail.Fail(f, now)
 }

@@ -18,11 +18,11 @@ import (
 func (w *worker) resolved(ctx context.Context, addrs []netip.Addr, err error) answer {
 	return func(f event.Failure, now time.Time) (ds []event.Decision) {
 		if err != nil {
-			w.log.Debug(fmt.Sprintf("[%s] cannot resolve %s", w.conf.Name, clip(f.ID, 100)), "logger", "filter", "error", err)
+			w.log.Debug(fmt.Sprintf("[%s] cannot resolve %s", w.conf.Name, named(f.ID, 100)), "logger", "filter", "error", err)
 			return nil
 		}
 		if w.conf.UseDNS == "warn" {
-			w.log.Warn(fmt.Sprintf("[%s] resolved host name %s", w.conf.Name, clip(f.ID, 100)), "logger", "filter")
+			w.log.Warn(fmt.Sprintf("[%s] resolved host name %s", w.conf.Name, named(f.ID, 100)), "logger", "filter")
 		}
 		for _, a := range addrs {
 			one := f
@@ -58,7 +58,7 @@ func (w *worker) except(ctx context.Context, f event.Failure, now time.Time) []e
 		status, out, err := w.deps.askIgnore(within, command, b)
 		return func(f event.Failure, now time.Time) []event.Decision {
 			if err != nil || status > 1 {
-				w.log.Error(fmt.Sprintf("[%s] ignorecommand failed; %s is not ignored", w.conf.Name, clip(f.ID, 100)), "logger", "filter",
+				w.log.Error(fmt.Sprintf("[%s] ignorecommand failed; %s is not ignored", w.conf.Name, named(f.ID, 100)), "logger", "filter",
 					"status", status, "output", clip(out, 400), "error", fmt.Sprint(err))
 			}
 			ignored := err == nil && status == 0
@@ -75,7 +75,7 @@ func (w *worker) judged(ignored bool) answer {
 		return w.found
 	}
 	return func(f event.Failure, _ time.Time) []event.Decision {
-		w.log.Info(fmt.Sprintf("[%s] Ignore %s by command", w.conf.Name, clip(f.ID, 200)), "logger", "filter")
+		w.log.Info(fmt.Sprintf("[%s] Ignore %s by command", w.conf.Name, named(f.ID, 200)), "logger", "filter")
 		return nil
 	}
 }

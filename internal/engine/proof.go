@@ -101,7 +101,7 @@ func (w *worker) learn(l *leak, told *event.Leak) {
 	told.Failures, l.told = l.failures, told
 	w.leaks.total++
 	w.deps.bus.leaked(w.conf.Name, *told)
-	w.log.Warn(fmt.Sprintf("[%s] %s goes on failing although it is banned (%d failures since %s): %s", w.conf.Name, clip(told.ID, 100),
+	w.log.Warn(fmt.Sprintf("[%s] %s goes on failing although it is banned (%d failures since %s): %s", w.conf.Name, named(told.ID, 100),
 		told.Failures, l.first.Format(time.TimeOnly), told.Why), "logger", "jail", "hint", told.Hint)
 }
 

@@ -186,7 +186,7 @@ func (w *worker) attempt(ctx context.Context, c control.Attempt, id string, kind
 		if l != "" {
 			f.Matches = []string{l}
 		}
-		w.log.Info("["+w.conf.Name+"] Attempt "+clip(id, 100), "logger", "filter")
+		w.log.Info("["+w.conf.Name+"] Attempt "+named(id, 100), "logger", "filter")
 		ds = append(ds, w.jail.Fail(f, now)...)
 	}
 	w.settle(ctx, ds)

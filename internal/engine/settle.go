@@ -213,7 +213,7 @@ func (w *worker) enforce(add, remove []event.Ban, fresh map[string]bool, now tim
 		} else if prefix, valid := prefixOf(b); valid {
 			change.Remove = append(change.Remove, prefix) // over before it could be written
 		} else {
-			w.log.Warn(fmt.Sprintf("[%s] %s is no address: the kernel cannot ban it", w.conf.Name, clip(b.ID, 100)), "logger", "actions")
+			w.log.Warn(fmt.Sprintf("[%s] %s is no address: the kernel cannot ban it", w.conf.Name, named(b.ID, 100)), "logger", "actions")
 		}
 	}
 	for _, b := range remove {
@@ -295,11 +295,11 @@ func (w *worker) tell(d event.Decision) {
 	case d.Kind == event.Lift:
 		verb = "Unban"
 		if d.Reason != "" {
-			w.log.Info(fmt.Sprintf("[%s] Lift %s: %s", w.conf.Name, clip(d.Ban.ID, 100), d.Reason), "logger", "actions")
+			w.log.Info(fmt.Sprintf("[%s] Lift %s: %s", w.conf.Name, named(d.Ban.ID, 100), d.Reason), "logger", "actions")
 		}
 	case d.Kind == event.Prolong:
 		if level := staleness(d.Ban); w.log.Enabled(context.Background(), level) { // most are for nobody
-			w.log.Log(context.Background(), level, fmt.Sprintf("[%s] %s already banned", w.conf.Name, clip(d.Ban.ID, 200)), "logger", "actions")
+			w.log.Log(context.Background(), level, fmt.Sprintf("[%s] %s already banned", w.conf.Name, named(d.Ban.ID, 200)), "logger", "actions")
 		}
 		return
 	case d.Kind == event.Hold:
@@ -308,10 +308,10 @@ func (w *worker) tell(d event.Decision) {
 	case d.Kind == event.Raise:
 		return
 	case d.Kind == event.Spare:
-		w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] Ignore %s: %s", w.conf.Name, clip(d.Ban.ID, 100), d.Reason), "logger", "actions")
+		w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] Ignore %s: %s", w.conf.Name, named(d.Ban.ID, 100), d.Reason), "logger", "actions")
 		return
 	}
-	w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] %s %s%s", w.conf.Name, verb, clip(d.Ban.ID, 200), w.reach()), "logger", "actions")
+	w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] %s %s%s", w.conf.Name, verb, named(d.Ban.ID, 200), w.reach()), "logger", "actions")
 }
 
 // staleness is how loudly a failure of a banned id is told: the older the ban, the less it can
