@@ -158,7 +158,7 @@ func (h *Hooks) post(b Bundle) {
 	for _, one := range b.Items {
 		b.Lines = append(b.Lines, one.Time.Local().Format(time.DateTime)+" "+h.o.Clean(h.o.Text(one)))
 		if one.What == event.Banned && one.Ban != nil && len(one.Ban.Matches) > 0 && len(b.Proofs) < proven {
-			p := Proof{Jail: one.Jail, ID: one.Ban.ID}
+			p := Proof{Jail: one.Jail, ID: h.o.Clean(one.Ban.ID)}
 			for _, l := range one.Ban.Matches {
 				p.Lines = append(p.Lines, h.o.Clean(strings.TrimRight(l, "\r\n")))
 			}
