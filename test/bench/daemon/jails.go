@@ -79,8 +79,8 @@ func (b *bench) passing(l *line, filters []string, text []byte) error {
 // over: then read is what the slowest has.
 func (s *server) allRead(jails int, lines uint64, patience time.Duration) (read uint64, at time.Time, err error) {
 	client := control.NewClient(filepath.Join(s.dir, "gaol.sock"))
-	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		reply, err := client.Do(context.Background(), control.Status{})
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		reply, err := client.Do(context.Background(), control.Status{Brief: true})
 		if err != nil {
 			if s.alive() && time.Now().Before(end.Add(time.Minute)) {
 				continue // it is too busy to answer
