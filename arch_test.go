@@ -36,7 +36,7 @@ var rooms = map[string][]string{
 	"internal/gate":      {"event", "control"},
 	"internal/hook":      {"event", "control"},
 	"internal/metrics":   {"event", "control"},
-	"internal/replay":  {"event", "date", "filter", "jail"},
+	"internal/replay":    {"event", "date", "filter", "jail"},
 	"internal/engine": {"event", "config", "pattern", "date", "filter", "host", "jail", "container",
 		"source", "firewall", "action", "store", "control", "replay"},
 	"internal/cli": {"event", "config", "pattern", "wide", "date", "filter", "container", "firewall", "engine", "control", "web", "gate", "hook", "metrics", "replay"},
