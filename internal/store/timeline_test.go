@@ -21,7 +21,8 @@ func TestTimelineCountsBansAndWhoGotThem(t *testing.T) {
 		Change{Jail: "sshd", Time: at(100), Bans: []event.Ban{ban("192.0.2.1", 100, 110, 3)}},
 		Change{Jail: "sshd", Time: at(110), Unbans: []string{"192.0.2.1"}},
 		Change{Jail: "sshd", Time: at(159), Bans: []event.Ban{ban("192.0.2.1", 159, 9999, 3), ban("192.0.2.3", 159, 170, 4)}},
-		Change{Jail: "web", Time: at(160), Bans: []event.Ban{ban("192.0.2.1", 160, 9999, 1), ban("192.0.2.2", 199, 0, 9)}},
+		Change{Jail: "web", Time: at(160), Bans: []event.Ban{ban("192.0.2.1", 160, 9999, 1), ban("192.0.2.2", 199, 9999, 9)}},
+		Change{Jail: "web", Time: at(199), Unbans: []string{"192.0.2.2"}},
 	)
 	h, err := s.Timeline(t.Context(), at(100), at(200), 20*time.Second, 2)
 	if err != nil {
