@@ -88,6 +88,11 @@ func run(args []string) error {
 		}
 		fmt.Fprintf(os.Stderr, "   took %s\n", time.Since(began).Round(time.Second))
 	}
+	if *only == "" || slices.Contains(strings.Split(*only, ","), "replay") {
+		if err := b.replay(*full); err != nil {
+			failed = append(failed, fmt.Errorf("replay: %w", err))
+		}
+	}
 	fmt.Print(b.table.Text())
 	return errors.Join(failed...)
 }

@@ -30,6 +30,9 @@ func TestEveryRow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !strings.Contains(string(text), "| replay of a month, 3000 lines, sshd |") {
+		t.Errorf("no row of the replay:\n%s", text)
+	}
 	if n := strings.Count(string(text), "| the same "); n != len(workloads()) {
 		t.Errorf("%d rows, want %d:\n%s", n, len(workloads()), text)
 	}

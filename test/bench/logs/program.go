@@ -17,11 +17,14 @@ type program struct {
 	lines       int
 	rates, wall record.Samples // thousand lines a second of processor time; seconds
 	rss         int64          // KiB, the largest
+	all         bool           // on all processors
 }
 
 func (p *program) run() error {
 	cmd := exec.Command(p.args[0], p.args[1:]...)
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	if !p.all {
+		cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	}
 	var said strings.Builder
 	cmd.Stderr = &said
 	began := time.Now()

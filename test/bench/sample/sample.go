@@ -23,6 +23,11 @@ type Next func(to *bytes.Buffer, r *rand.Rand, at time.Time)
 
 // Write writes a log of so many lines, twelve a second of its own time, which ends now.
 func Write(path string, lines int, next Next) error {
+	return WriteOver(path, lines, time.Duration(lines)*time.Second/12, next)
+}
+
+// WriteOver is Write for a log that was written over some time.
+func WriteOver(path string, lines int, span time.Duration, next Next) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
@@ -30,8 +35,8 @@ func Write(path string, lines int, next Next) error {
 	defer f.Close()
 	w := bufio.NewWriterSize(f, 1<<20)
 	r := rand.New(rand.NewPCG(1, 2))
-	const apart = time.Second / 12
-	at := time.Now().Add(-time.Duration(lines) * apart)
+	apart := span / time.Duration(lines)
+	at := time.Now().Add(-span)
 	var line bytes.Buffer
 	for range lines {
 		at = at.Add(time.Duration(r.Int64N(2 * int64(apart))))
