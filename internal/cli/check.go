@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -107,9 +106,7 @@ func printFindings(out io.Writer, ps []config.Problem) error {
 	for _, p := range ps {
 		all = append(all, finding{p.Pos.File, p.Pos.Line, p.Severity.String(), p.Jail, p.Msg, p.Hint})
 	}
-	e := json.NewEncoder(out)
-	e.SetIndent("", "  ")
-	return e.Encode(all)
+	return printJSON(out, all)
 }
 
 func printProblems(out io.Writer, conf *config.Config, ps []config.Problem, notes []string) {

@@ -28,6 +28,7 @@ func printError(errw io.Writer, err error) int {
 	if err.Error() == "" {
 		return 1
 	}
+	errw = &tame{to: errw}
 	fmt.Fprintf(errw, "gaol: error: %s\n", engine.Printable(err.Error()))
 	var h interface{ Hinted() string }
 	if errors.As(err, &h) && h.Hinted() != "" {

@@ -18,11 +18,12 @@ var version = "dev"
 // Called as fail2ban-regex, fail2ban-client or fail2ban-server (links to the same binary) it
 // speaks that program's command line.
 func Main(args []string, in io.Reader, out, errw io.Writer) int {
+	out = &tame{to: out} // errw has to stay a terminal for the progress bar
 	switch name := filepath.Base(args[0]); name {
 	case "fail2ban-regex":
-		return Fail2banRegex(args[1:], in, out, errw)
+		return Fail2banRegex(args[1:], in, out, &tame{to: errw})
 	case "fail2ban-client", "fail2ban-server":
-		return Fail2banClient(name, args[1:], in, out, errw)
+		return Fail2banClient(name, args[1:], in, out, &tame{to: errw})
 	}
 	root := rootCommand()
 	root.SetArgs(args[1:])

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -93,9 +92,7 @@ func runTest(o testOptions, out io.Writer) error {
 		return err
 	}
 	if o.json {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		return e.Encode(report)
+		return printJSON(out, report)
 	}
 	return report.print(out)
 }
@@ -286,15 +283,17 @@ func (r *testReport) print(out io.Writer) error {
 // quoteControl shows text of a log on a terminal: control characters, which could command it, as
 // escapes.
 func quoteControl(text string) string {
-	clean := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\u202e' }
-	if !strings.ContainsFunc(text, clean) {
+	if !strings.ContainsFunc(text, steers) {
 		return text
 	}
 	var b strings.Builder
 	for _, r := range text {
-		if clean(r) {
+		switch {
+		case steers(r) && r > 0xff:
+			fmt.Fprintf(&b, "\\u%04x", r)
+		case steers(r):
 			fmt.Fprintf(&b, "\\x%02x", r)
-		} else {
+		default:
 			b.WriteRune(r)
 		}
 	}
