@@ -47,8 +47,8 @@ func (c *Chat) Send(ctx context.Context, b Bundle) error {
 	done := make(chan error, 1)
 	go func() {
 		params := types.Params{}
-		params.SetTitle("gaol on " + b.Host + ": " + b.Title)
-		done <- errors.Join(c.router.Send(text, &params)...)
+		params.SetTitle(unmarked("gaol on " + b.Host + ": " + b.Title))
+		done <- errors.Join(c.router.Send(unmarked(text), &params)...)
 	}()
 	select {
 	case err := <-done:
@@ -56,4 +56,15 @@ func (c *Chat) Send(ctx context.Context, b Bundle) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// unmarked is text without what chat services take for more than text: calls to everybody (Slack's
+// <!channel>, @everyone), links under another name ([bank](https://...), <https://...|bank>). The
+// library passes these on. Signs that look alike stand in their place.
+func unmarked(text string) string {
+	text = strings.NewReplacer("<", "‹", ">", "›", "](", "] (").Replace(text)
+	for _, all := range []string{"everyone", "here", "channel", "all", "room"} {
+		text = strings.ReplaceAll(text, "@"+all, "＠"+all)
+	}
+	return text
 }
