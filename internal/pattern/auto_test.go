@@ -21,7 +21,7 @@ func both(t testing.TB, re *Regexp, text string) (done bool) {
 	if err != nil || !slices.Equal(got, want) || (got == nil) != (want == nil) {
 		t.Errorf("%q on %q: automaton %v %v, backtracker %v", re, text, got, err, want)
 	}
-	a := re.lazy.get(re.prog, autoAlways)
+	a := re.lazy.get(re.code.get(), autoAlways)
 	if a == nil || text == "" {
 		return false
 	}
@@ -38,7 +38,7 @@ func TestAutomatonIsUsed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if newAutomaton(re.prog) == nil {
+		if newAutomaton(re.code.get()) == nil {
 			continue
 		}
 		runs++
@@ -133,7 +133,7 @@ func BenchmarkAutomaton(b *testing.B) {
 	for _, re := range list {
 		var mem Memory
 		for _, text := range texts {
-			if spans, _ := re.Search(&mem, text); spans != nil && newAutomaton(re.prog) != nil {
+			if spans, _ := re.Search(&mem, text); spans != nil && newAutomaton(re.code.get()) != nil {
 				pairs = append(pairs, pair{re, text})
 				size += len(text)
 			}

@@ -13,27 +13,23 @@ const (
 // compiler turns a tree into a program.
 type compiler struct {
 	prog   *program
-	expr   string
 	nest   []live // slots of the loops around, whose bodies can be empty
 	region region
 	uncut  int   // inside of so many counted loops: no memo
 	open   []int // groups that are not closed yet
-	err    error
 	sets   map[setKey]*charset
 }
 
-func compile(tree *node, p *parser) (*program, error) {
-	c := &compiler{prog: &program{groups: len(p.groups)}, expr: p.expr, sets: map[setKey]*charset{}}
+// compile makes the program of a tree that has so many groups.
+func compile(tree *node, groups int) *program {
+	c := &compiler{prog: &program{groups: groups}, sets: map[setKey]*charset{}}
 	c.emit(inst{op: opSave, n: 0})
 	c.node(tree)
 	c.emit(inst{op: opSave, n: 1})
 	c.emit(inst{op: opMatch})
-	if c.err != nil {
-		return nil, c.err
-	}
 	c.prog.analyse()
 	c.prog.assignMemo()
-	return c.prog, nil
+	return c.prog
 }
 
 func (c *compiler) here() int32 { return int32(len(c.prog.ins)) }
@@ -199,12 +195,6 @@ func (c *compiler) enterAtomic() func() {
 
 func (c *compiler) look(n *node) {
 	body := n.subs[0]
-	if n.behind && body.lo != body.hi {
-		if c.err == nil {
-			c.err = &SyntaxError{Expr: c.expr, Pos: -1, Msg: "look-behind requires fixed-width pattern"}
-		}
-		return
-	}
 	if c.peek(n, body) {
 		return
 	}

@@ -51,10 +51,11 @@ func (e *SyntaxError) Error() string {
 // took too many steps. The text may or may not match.
 var ErrBudget = errors.New("the expression took too many steps on this text")
 
-// Regexp is a compiled expression. It is immutable and may be used by several goroutines.
+// Regexp is a compiled expression. It may be used by several goroutines. Its program is made when it
+// is searched for the first time: most failregexes of most jails never are.
 type Regexp struct {
 	expr     string
-	prog     *program
+	code     lazyProgram
 	names    []string
 	literals []string
 	also     [][]string
@@ -62,7 +63,7 @@ type Regexp struct {
 	lazy     lazyAutomaton
 }
 
-// Compile parses and compiles expr. The error is a *SyntaxError where Python refuses it too.
+// Compile parses expr, so that it can be searched for. The error is a *SyntaxError where Python refuses it too.
 func Compile(expr string, o Options) (*Regexp, error) {
 	var f flag
 	if o.Multiline {
@@ -75,11 +76,11 @@ func Compile(expr string, o Options) (*Regexp, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile expression: %w", err)
 	}
-	prog, err := compile(tree, p)
-	if err != nil {
+	if tree.widens() {
+		err := &SyntaxError{Expr: p.expr, Pos: -1, Msg: "look-behind requires fixed-width pattern"}
 		return nil, fmt.Errorf("compile expression: %w", err)
 	}
-	re := &Regexp{expr: expr, prog: prog, begin: beginOf(tree)}
+	re := &Regexp{expr: expr, code: lazyProgram{tree: tree, groups: len(p.groups), linear: tree.linear()}, begin: beginOf(tree)}
 	re.literals, re.also = mandatory(tree)
 	for _, g := range p.groups {
 		re.names = append(re.names, g.name)
@@ -110,4 +111,4 @@ func (re *Regexp) Literals() []string { return re.literals }
 func (re *Regexp) Also() [][]string { return re.also }
 
 // Bounded reports whether searches are limited by a budget of steps instead of being linear.
-func (re *Regexp) Bounded() bool { return re.prog.budgeted }
+func (re *Regexp) Bounded() bool { return re.code.budgeted() }

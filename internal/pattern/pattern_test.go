@@ -62,8 +62,8 @@ func TestOversized(t *testing.T) {
 		}
 	}
 	re, err := Compile(`(?:(?:a|bc){1000}){100}`, Options{})
-	if err != nil || !re.Bounded() || len(re.prog.ins) > 2*maxUnrolled {
-		t.Errorf("%v: bounded %v, %d instructions", err, re.Bounded(), len(re.prog.ins))
+	if err != nil || !re.Bounded() || len(re.code.get().ins) > 2*maxUnrolled {
+		t.Errorf("%v: bounded %v, %d instructions", err, re.Bounded(), len(re.code.get().ins))
 	}
 }
 

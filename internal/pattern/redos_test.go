@@ -130,7 +130,7 @@ func TestStepsAreLinear(t *testing.T) {
 		if _, err := re.Search(&mem, text); err != nil {
 			t.Errorf("%q: %v", re, err)
 		}
-		steps := float64(mem.Steps) / float64(len(text)) / float64(len(re.prog.ins))
+		steps := float64(mem.Steps) / float64(len(text)) / float64(len(re.code.get().ins))
 		if worst = max(worst, steps); steps > perInstruction {
 			t.Errorf("%.1f steps per byte and instruction: %q on %.60q", steps, re, text)
 		}
@@ -183,7 +183,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		most = max(most, re.prog.planes)
+		most = max(most, re.code.get().planes)
 		var mem Memory
 		_, _ = re.Search(&mem, line)
 		if size := cap(mem.memo)*8 + cap(mem.stack)*16; size > 2<<20 {
@@ -203,8 +203,8 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("a stack of %d frames is kept", cap(mem.stack))
 	}
 	re, err = Compile(strings.Repeat(`(?:a|b?)*`, 3000), Options{})
-	if err != nil || re.prog.planes > maxPlanes || !re.Bounded() {
-		t.Errorf("%v: %d planes, bounded %v", err, re.prog.planes, re.Bounded())
+	if err != nil || re.code.get().planes > maxPlanes || !re.Bounded() {
+		t.Errorf("%v: %d planes, bounded %v", err, re.code.get().planes, re.Bounded())
 	}
 }
 
@@ -216,7 +216,7 @@ func BenchmarkReDoS(b *testing.B) {
 				_, _ = a.re.Search(&mem, a.line)
 			}
 			b.ReportMetric(float64(mem.Steps)/float64(len(a.line)), "steps/B")
-			b.ReportMetric(float64(a.re.prog.planes*len(a.line)/8>>10), "memo-KiB")
+			b.ReportMetric(float64(a.re.code.get().planes*len(a.line)/8>>10), "memo-KiB")
 		})
 	}
 }

@@ -16,9 +16,9 @@ func (re *Regexp) Search(mem *Memory, text string) (spans []int32, err error) {
 // SearchFrom is Search for a match that does not start before the byte from, like re.search with
 // pos: look-behinds and \b see what stands before, and ^ stays the text's start.
 func (re *Regexp) SearchFrom(mem *Memory, text string, from int) (spans []int32, err error) {
-	p := re.prog
+	p := re.code.get()
 	mem.Steps = 0
-	if p.anchored && (from > 0 || !p.first.at(text, 0)) || re.lacksLiteral(text) {
+	if p.anchored && (from > 0 || !p.first.at(text, 0)) || re.lacksLiteral(p, text) {
 		return nil, nil
 	}
 	if from == 0 && text != "" {
@@ -42,9 +42,9 @@ func (re *Regexp) SearchFrom(mem *Memory, text string, from int) (spans []int32,
 
 // lacksLiteral reports whether the text is no match because a literal is missing. Looking is
 // worth it where the search would try every position, or could run out of budget.
-func (re *Regexp) lacksLiteral(text string) bool {
+func (re *Regexp) lacksLiteral(p *program, text string) bool {
 	const few = 4
-	if re.literals == nil || !re.prog.budgeted && (re.prog.anchored || len(re.literals) > few) {
+	if re.literals == nil || !p.budgeted && (p.anchored || len(re.literals) > few) {
 		return false
 	}
 	for _, lit := range re.literals {
