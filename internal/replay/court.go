@@ -43,6 +43,7 @@ func (rs *rules) court(l Lane) *court {
 		}
 		return rs.past[pastKey{l.Jail, id}]
 	})
+	o.MaxMatches = 0 // nothing asks for lines
 	if rs.change.MaxRetry > 0 {
 		o.MaxRetry = rs.change.MaxRetry
 	}
@@ -74,7 +75,14 @@ func (c *court) fail(f event.Failure, now time.Time) {
 	}
 	c.apply(c.jail.Fail(f, now), now)
 	c.settle()
+	if c.failures%forgetEvery == 0 {
+		c.jail.Dirty()
+	}
 }
+
+// forgetEvery is how often a jail is asked what the store would have to write, which nobody does
+// write: it would gather.
+const forgetEvery = 1 << 16
 
 func (c *court) offender(id string, f event.Failure) *Offender {
 	of := c.offenders[id]

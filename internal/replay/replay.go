@@ -166,7 +166,7 @@ func (r *run) match(l *lane, e event.Entry, now time.Time) {
 	if at.After(now) {
 		at = now
 	}
-	m := l.filter.Match(e, at)
+	m := l.filter.MatchEntry(&e, at)
 	l.aborted += len(l.filter.Aborts())
 	switch {
 	case m.Verdict == filter.Failed && m.Kind == event.Name:
