@@ -112,12 +112,12 @@ func TestTheFirstGoesOutAtOnceTheRestTogether(t *testing.T) {
 		bus <- event.Happening{What: event.Banned, Restored: true, Ban: &event.Ban{ID: "192.0.2.9"}} // not new
 		bus <- event.Happening{What: event.Banned, DryRun: true, Ban: &event.Ban{ID: "192.0.2.9"}}   // not true
 		bus <- event.Happening{What: event.Missed, Count: 7}
-		time.Sleep(59 * time.Second)
+		<-time.After(59 * time.Second)
 		synctest.Wait()
 		if len(p.got) != 1 {
 			t.Errorf("within the minute: %q", titles(p.got))
 		}
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		synctest.Wait()
 		if got := titles(p.got[1:]); !slices.Equal(got, []string{"2 ban, 1 leak, 7 more"}) {
 			t.Errorf("behind it: %q", got)
@@ -126,7 +126,7 @@ func TestTheFirstGoesOutAtOnceTheRestTogether(t *testing.T) {
 		if len(b.Lines) != 4 || !strings.HasSuffix(b.Lines[0], " ban 192.0.2.2") || b.Lines[3] != "and 7 more" || len(b.Proofs) != 2 || b.Proofs[0].Lines[0] != "line of 192.0.2.2" {
 			t.Errorf("lines %q, proofs %q", b.Lines, b.Proofs)
 		}
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute)
 		bus.ban("192.0.2.4")
 		synctest.Wait()
 		if got := titles(p.got[2:]); !slices.Equal(got, []string{"ban 192.0.2.4 [sshd]"}) {
@@ -142,7 +142,7 @@ func TestASlowPlaceLosesAndIsTold(t *testing.T) {
 		slow.hold = make(chan bool) // of the bubble
 		for i := range 8 {
 			bus.ban(fmt.Sprintf("192.0.2.%d", i))
-			time.Sleep(61 * time.Second)
+			<-time.After(61 * time.Second)
 			synctest.Wait()
 		}
 		if len(quick.got) != 8 {
@@ -166,7 +166,7 @@ func TestFailuresAreTriedAgainAndCounted(t *testing.T) {
 	within(t, []Sender{p}, func(bus teller, told *[]string) {
 		next := func(id string) {
 			bus.ban(id)
-			time.Sleep(2 * time.Minute)
+			<-time.After(2 * time.Minute)
 			synctest.Wait()
 		}
 		next("192.0.2.1") // the second try
@@ -191,7 +191,7 @@ func TestABurstIsBounded(t *testing.T) {
 		for i := range 1000 {
 			bus.ban(fmt.Sprintf("10.0.%d.%d", i/250, i%250))
 		}
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute)
 		synctest.Wait()
 		if b := p.got[1]; len(p.got) != 2 || len(b.Items) != listed || b.More != 999-listed || len(b.Proofs) != proven || b.Title != "200 ban, 799 more" {
 			t.Errorf("%d bundles; %d items, %d more, %d proofs, %q", len(p.got), len(b.Items), b.More, len(b.Proofs), b.Title)
