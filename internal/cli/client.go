@@ -13,7 +13,7 @@ import (
 func clientCommands(version string, drop func() error) []*cobra.Command {
 	return []*cobra.Command{
 		whyCommand(time.Now), explainCommand(time.Now),
-		statusCommand(), banCommand(), unbanCommand(), bannedCommand(), allowCommand(), eventsCommand(),
+		statusCommand(), banCommand(), unbanCommand(), bannedCommand(), allowCommand(), eventsCommand(), metricsCommand(),
 		reloadCommand(), stopCommand(), panicCommand(drop), versionCommand(version),
 	}
 }

@@ -104,7 +104,7 @@ func runDaemon(c *cobra.Command, f runFlags) error {
 		Log:   slog.New(engine.NewLogHandler(log, log.level)),
 		Ready: func() { notify(daemon.SdNotifyReady) },
 	}
-	o.Services = slices.Concat(f.services(conf, o.Log), f.gateServices(conf, o.Log), f.hookServices(conf, o.Log))
+	o.Services = slices.Concat(f.services(conf, o.Log), f.gateServices(conf, o.Log), f.hookServices(conf, o.Log), f.metricsServices(conf, o.Log))
 	if f.dryRun && f.socket == "" {
 		o.Socket = "" // the real daemon may be using it
 	}

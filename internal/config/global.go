@@ -35,6 +35,7 @@ type Own struct {
 	Web             Web
 	Gate            Gate
 	Hooks           Hooks
+	Metrics         Metrics
 	Labels          bool // containers may join jails by their label gaol.jail
 }
 
@@ -63,7 +64,7 @@ func Keys() []Key {
 		{"maxbanrate", "jail.conf", "jail", "0", "0.1", "bans of a minute at most; 0: no limit. 1000 in the embedded configuration"},
 		{"trusted_proxies", "jail.conf", "jail", "", "0.1", "addresses and networks of proxies before the service: never banned, whatever the log says"},
 		{"maxbans", "jail.conf", "jail", "0", "0.1", "bans at a time at most; 0: no limit. 50000 in the embedded configuration"},
-	}, slices.Concat(webKeys(), gateKeys(), hookKeys())...)
+	}, slices.Concat(webKeys(), gateKeys(), hookKeys(), metricsKeys())...)
 }
 
 // globalReader reads [Definition] of a global file.
@@ -150,7 +151,7 @@ func (l *loader) own() Own {
 	if labels != "on" && labels != "off" {
 		g.complain("labels", values["labels"], "off")
 	}
-	return Own{Web: g.web(values), Gate: g.gate(values), Hooks: g.hooks(values), Labels: labels == "on", Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"], Firewall: values["firewall"], ContainerSocket: values["container_socket"]}
+	return Own{Web: g.web(values), Gate: g.gate(values), Hooks: g.hooks(values), Metrics: g.metrics(values), Labels: labels == "on", Socket: values["socket"], SocketGroup: values["socket_group"], State: values["state"], Firewall: values["firewall"], ContainerSocket: values["container_socket"]}
 }
 
 // optional reads a global file that may be missing.

@@ -204,3 +204,38 @@ func TestAFileForNodeExporter(t *testing.T) {
 		t.Errorf("a file below a file: %v", err)
 	}
 }
+
+// The table of docs/metrics.md is the one of the code. -update writes it.
+func TestTheTableOfTheDocumentation(t *testing.T) {
+	var table strings.Builder
+	table.WriteString("| metric | type | labels | what |\n|---|---|---|---|\n")
+	for _, f := range Families() {
+		labels := ""
+		if len(f.Labels) > 0 {
+			labels = "`" + strings.Join(f.Labels, "`, `") + "`"
+		}
+		help := f.Help
+		if f.Bus {
+			help += " From events."
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", f.Name, f.Type, labels, help)
+	}
+	page := filepath.Join("..", "..", "docs", "metrics.md")
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, begins := strings.Cut(string(text), "checked by internal/metrics -->\n")
+	shown, after, ends := strings.Cut(rest, "<!-- end of metrics -->")
+	if !begins || !ends {
+		t.Fatalf("%s has no table of metrics", page)
+	}
+	if *update {
+		whole := before + "checked by internal/metrics -->\n" + table.String() + "<!-- end of metrics -->" + after
+		if err := os.WriteFile(page, []byte(whole), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if shown != table.String() {
+		t.Errorf("%s lists\n%s\nthe code has\n%s\n(go test ./internal/metrics -update)", page, shown, table.String())
+	}
+}
