@@ -27,7 +27,8 @@ const (
 type news struct {
 	mu   sync.Mutex
 	last []event.Happening
-	bans uint64 // bans told of: whether the chart is old
+	bans uint64    // told of: whether the chart is old
+	at   time.Time // of the last of them
 }
 
 // follow keeps the news until the site is closed.
@@ -45,6 +46,7 @@ func (n *news) add(h event.Happening) {
 	defer n.mu.Unlock()
 	if h.What == event.Banned || h.What == event.Unbanned || h.What == event.Missed {
 		n.bans++
+		n.at = h.Time
 	}
 	if h.Restored || h.What == event.Prolonged { // many, and no news
 		return
@@ -53,10 +55,10 @@ func (n *news) add(h event.Happening) {
 	n.last = n.last[:min(len(n.last), keptNews)]
 }
 
-func (n *news) bansTold() uint64 {
+func (n *news) bansTold() (bans uint64, last time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.bans
+	return n.bans, n.at
 }
 
 func (n *news) newest(most int) []told {

@@ -64,8 +64,8 @@ func TestNewsKeepWhatIsNew(t *testing.T) {
 	}
 	n.add(event.Happening{What: event.Banned, Restored: true, Ban: &event.Ban{ID: "192.0.2.2"}})
 	n.add(event.Happening{What: event.Missed, Count: 3})
-	if len(n.last) != keptNews || n.bansTold() != keptNews+12 {
-		t.Errorf("%d kept, %d bans told", len(n.last), n.bansTold())
+	if bans, _ := n.bansTold(); len(n.last) != keptNews || bans != keptNews+12 {
+		t.Errorf("%d kept, %d bans told", len(n.last), bans)
 	}
 	if got := n.newest(2); got[0].Kind != "trouble" || !strings.Contains(got[0].Text, "3 events") || !strings.Contains(got[1].Text, "banned in b") {
 		t.Errorf("newest: %+v", got)

@@ -48,13 +48,18 @@ type kept struct {
 	bans    uint64 // told until then
 }
 
+// settle is how long after a ban was told the store surely has it: the kernel has it first.
+const settle = 2 * time.Second
+
 func (s *site) history(ctx context.Context, sp span) (event.History, error) {
 	s.past.mu.Lock()
 	defer s.past.mu.Unlock()
-	now, bans := s.o.Now(), s.news.bansTold()
+	now := s.o.Now()
+	bans, last := s.news.bansTold()
 	k, ok := s.past.kept[sp.Key]
 	age := now.Sub(k.at)
-	if ok && age >= 0 && (age < time.Second || k.bans == bans && age < time.Minute) {
+	settled := k.bans == bans && k.at.Sub(last) > settle // else the newest may have been on its way to the store
+	if ok && age >= 0 && (age < time.Second || settled && age < time.Minute) {
 		return k.history, nil
 	}
 	// Steps begin at round times, so that bars do not wander.

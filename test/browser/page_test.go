@@ -273,7 +273,7 @@ func nameStaysText(b *tab) {
 	const name = `<svg/onload=document.title="owned">`
 	b.w.attack(name, 3)
 	b.until(`document.querySelector('#news li').textContent.includes('203.0.113.66')`)
-	b.press(`#news a[href="/offender?id=203.0.113.66"]`)
+	b.open("/offender?id=203.0.113.66")
 	b.shows("banned since", name, "In the kernel", "drop", "failures led to it")
 	if n := get(b, chromedp.Evaluate[int](`document.querySelectorAll('#account svg').length`)); n != 0 || get(b, chromedp.Title()) == "owned" {
 		b.t.Error("the name became part of the page")

@@ -15,7 +15,7 @@
 
   const pulse = document.getElementById('pulse');
   const told = document.getElementById('told');
-  let busy = false, again = false;
+  let busy = false, again = false, later;
 
   async function fresh() {
     if (busy) { again = true; return; }
@@ -51,6 +51,11 @@
     told.textContent = news.text;
     // The page of one address does not change with others; no id stands for several at once.
     const about = document.body.dataset.about;
-    if (!once && (!about || !news.id || news.id === about)) fresh();
+    if (!once && (!about || !news.id || news.id === about)) {
+      fresh();
+      // What the store counts comes a little later than what the kernel does.
+      clearTimeout(later);
+      later = setTimeout(fresh, 2500);
+    }
   };
 })();
