@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -79,12 +78,12 @@ func (k *checker) words(j *Jail) {
 }
 
 // sshdWord finds a program pattern that ends with the literal sshd.
-var sshdWord = regexp.MustCompile(`(?:^|[(|:])sshd(?:$|[)|])`)
+var sshdWord = lazyRegexp(`(?:^|[(|:])sshd(?:$|[)|])`)
 
 // sshd finds filters that miss OpenSSH ≥ 9.8, which logs as sshd-session.
 func (k *checker) sshd(j *Jail) {
 	_, own := j.Options["prefregex"]
-	if own || !sshdWord.MatchString(j.Filter.Daemon) || strings.Contains(j.Filter.Daemon, "session") {
+	if own || !sshdWord().MatchString(j.Filter.Daemon) || strings.Contains(j.Filter.Daemon, "session") {
 		return
 	}
 	line := "filter = " + j.FilterName + "["
@@ -139,41 +138,41 @@ func (k *checker) commands(j *Jail, a *Action) {
 }
 
 var (
-	bentDash = regexp.MustCompile(`(?:^|\s)([\x{2010}-\x{2015}\x{2212}]\S*)`)
-	bentMark = regexp.MustCompile(`[\x{2010}-\x{2015}\x{2212}\x{2018}-\x{201F}\x{00A0}\x{3000}]`)
+	bentDash = lazyRegexp(`(?:^|\s)([\x{2010}-\x{2015}\x{2212}]\S*)`)
+	bentMark = lazyRegexp(`[\x{2010}-\x{2015}\x{2212}\x{2018}-\x{201F}\x{00A0}\x{3000}]`)
 )
 
 // typography finds what a web page or a word processor made of - and ".
 func (k *checker) typography(j *Jail, key string, l Line) {
-	if m := bentDash.FindStringSubmatch(l.Text); m != nil && len([]rune(m[1])) > 1 {
+	if m := bentDash().FindStringSubmatch(l.Text); m != nil && len([]rune(m[1])) > 1 {
 		rest := string([]rune(m[1])[1:])
 		k.say(Error, j, l.Pos, "write --"+rest+" (or -"+rest+") with plain minus signs",
 			"%s: %q begins with a typographic dash (%U); the program will not take it as an option", key, m[1], []rune(m[1])[0])
 		return
 	}
-	if m := bentMark.FindString(l.Text); m != "" {
+	if m := bentMark().FindString(l.Text); m != "" {
 		k.say(Warning, j, l.Pos, "write plain - \" ' and blanks in commands", "%s: typographic character %q (%U)", key, m, []rune(m)[0])
 	}
 }
 
 // runtimeTag is the tags that exist when a command runs (§1.7).
-var runtimeTag = regexp.MustCompile(`^(?:ip|family|ip-rev|ip-host|fid|failures|time|bantime|bancount|matches|restored|F-.*|ip(?:jail)?matches|` +
+var runtimeTag = lazyRegexp(`^(?:ip|family|ip-rev|ip-host|fid|failures|time|bantime|bancount|matches|restored|F-.*|ip(?:jail)?matches|` +
 	`ip(?:jail)?failures|raw-ticket|jail\.(?:banned|banned_total|found|found_total|name)|(?:fq|sh)-hostname|br|sp|timeout)$`)
 
 // atCommand is a tag where the shell expects a program.
-var atCommand = regexp.MustCompile(`(?:^|[;|&{(])\s*$`)
+var atCommand = lazyRegexp(`(?:^|[;|&{(])\s*$`)
 
 // unresolved finds tags of the action's files that nothing defines. They reach the shell as
 // redirections. What only substitution made look like a tag, such as the address in a mail's
 // <<sender>>, is none.
 func (k *checker) unresolved(j *Jail, a *Action, key string, l Line) {
-	for _, m := range tagForm.FindAllStringSubmatchIndex(l.Text, -1) {
+	for _, m := range tagForm().FindAllStringSubmatchIndex(l.Text, -1) {
 		tag := l.Text[m[2]:m[3]]
-		if runtimeTag.MatchString(tag) || !a.written[tag] || a.defines(tag) {
+		if runtimeTag().MatchString(tag) || !a.written[tag] || a.defines(tag) {
 			continue
 		}
 		severity := Warning
-		if atCommand.MatchString(l.Text[:m[0]]) {
+		if atCommand().MatchString(l.Text[:m[0]]) {
 			severity = Error
 		}
 		k.say(severity, j, l.Pos, "define it: "+tag+" = VALUE in [Init] of action.d/"+a.File+".local, or pass "+a.File+"["+tag+"=VALUE]",

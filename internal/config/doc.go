@@ -1,7 +1,6 @@
 package config
 
 import (
-	"regexp"
 	"strings"
 )
 
@@ -19,7 +18,7 @@ func newDoc() *doc {
 
 // conditional is a section such as [Init?family=inet6], whose keys go into [Init] with the
 // condition behind the name.
-var conditional = regexp.MustCompile(`^(\w+)(\?.+)$`)
+var conditional = lazyRegexp(`^(\w+)(\?.+)$`)
 
 // add merges a file: later values win; what they override stays reachable as known/key.
 func (d *doc) add(f *file) {
@@ -45,7 +44,7 @@ func (d *doc) target(from *section) (into *section, suffix string) {
 		return d.defaults, ""
 	}
 	name := from.name
-	if m := conditional.FindStringSubmatch(name); m != nil {
+	if m := conditional().FindStringSubmatch(name); m != nil {
 		name, suffix = m[1], m[2]
 	}
 	if d.sections[name] == nil {
@@ -110,7 +109,7 @@ func (d *doc) tags() map[string]bool {
 	out := map[string]bool{}
 	for _, s := range append(d.all(), d.defaults) {
 		for _, v := range s.keys {
-			for _, m := range tagForm.FindAllStringSubmatch(v.Text(), -1) {
+			for _, m := range tagForm().FindAllStringSubmatch(v.Text(), -1) {
 				out[m[1]] = true
 			}
 		}

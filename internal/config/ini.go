@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -46,11 +45,6 @@ func (f *file) section(name string) *section {
 }
 
 const defaultSection = "DEFAULT"
-
-var (
-	sectionHead = regexp.MustCompile(`^\[(.+)\]`)
-	optionHead  = regexp.MustCompile(`^(.*?)\s*[=:]\s*(.*)$`)
-)
 
 // parser is the state of parse: the reader of Python's strict ConfigParser as fail2ban
 // configures it (§1.2), except that an error is noted and the next line is read.
@@ -120,8 +114,8 @@ func (p *parser) line(line string, at Pos) {
 	}
 	p.flush()
 	p.indent = indent
-	if m := sectionHead.FindStringSubmatch(value); m != nil {
-		p.begin(m[1], at)
+	if end := strings.LastIndexByte(value, ']'); value[0] == '[' && end > 1 {
+		p.begin(value[1:end], at)
 		return
 	}
 	p.option(value, at)
@@ -134,6 +128,9 @@ func uncomment(line string) (value string, comment bool) {
 	value = strings.TrimSpace(line)
 	if strings.HasPrefix(value, "#") || strings.HasPrefix(value, ";") {
 		return "", true
+	}
+	if strings.IndexByte(line, ';') < 0 {
+		return value, false
 	}
 	space := true
 	for i, r := range line {
@@ -163,23 +160,23 @@ func (p *parser) option(value string, at Pos) {
 		p.fail(fault(at, "write a section such as [DEFAULT] above it", "text %s stands before the first [section]", quote(value)))
 		return
 	}
-	m := optionHead.FindStringSubmatch(value)
-	if m == nil || m[1] == "" {
+	sign := strings.IndexAny(value, "=:")
+	if sign < 1 {
 		p.fail(fault(at, "write key = value, indent the line if it goes on the value above, or put # in front of it",
 			"line %s is neither [section], key = value, a comment nor an indented continuation", quote(value)))
 		return
 	}
-	key := strings.ToLower(strings.TrimSpace(m[1]))
+	key, now := strings.ToLower(strings.TrimSpace(value[:sign])), strings.TrimSpace(value[sign+1:])
 	if strings.ContainsAny(key, `^$<>|\`) {
 		p.file.problems = append(p.file.problems, &Problem{Pos: at, Severity: Warning,
 			Msg:  "line " + quote(value) + " is read as the key " + quote(key) + "; it looks like a line of the value above that lost its indentation",
 			Hint: "put blanks in front of the line"})
 	}
 	if first, dup := p.seen[p.sect.name+"\x00"+key]; dup {
-		p.duplicate(key, first, m[2], at)
+		p.duplicate(key, first, now, at)
 	}
 	p.seen[p.sect.name+"\x00"+key] = at.Line
-	p.key, p.lines = key, []Line{{strings.TrimSpace(m[2]), at}}
+	p.key, p.lines = key, []Line{{now, at}}
 }
 
 // duplicate reports a key written twice. Where it stands in [DEFAULT] the later one is taken, as

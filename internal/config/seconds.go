@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,8 +34,8 @@ var errTime = errors.New("expected seconds or numbers with units such as 600, 10
 // adds, + - * / and parentheses work, case does not matter. -1 means for ever to who reads it.
 func Seconds(text string) (float64, error) {
 	low, _, _ := strings.Cut(strings.ToLower(text), "#") // fail2ban has Python evaluate it, comment and all
-	p := &timeParser{tokens: timeToken.FindAllString(low, -1)}
-	rest := strings.TrimSpace(timeToken.ReplaceAllString(low, ""))
+	p := &timeParser{tokens: timeToken().FindAllString(low, -1)}
+	rest := strings.TrimSpace(timeToken().ReplaceAllString(low, ""))
 	if rest != "" || len(p.tokens) == 0 || p.pointAmiss() {
 		return 0, fmt.Errorf("read time %q: %w", text, errTime)
 	}
@@ -51,7 +50,7 @@ func Seconds(text string) (float64, error) {
 }
 
 // timeToken is a number with its unit (a blank may stand between) or an operator.
-var timeToken = regexp.MustCompile(`(?:\d+\.\d+|\.\d+)\s*[a-z]*|\d+\.|\d+\s*[a-z]*|[-+*/()]`)
+var timeToken = lazyRegexp(`(?:\d+\.\d+|\.\d+)\s*[a-z]*|\d+\.|\d+\s*[a-z]*|[-+*/()]`)
 
 type timeParser struct {
 	tokens []string

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -128,7 +127,7 @@ func (c chars) quoteEnd(i int) int {
 	return end
 }
 
-var paramKey = regexp.MustCompile(`^[\pL\pN_.-]+(\?[\w.-]+=[\w.-]+)?$`)
+var paramKey = lazyRegexp(`^[\pL\pN_.-]+(\?[\w.-]+=[\w.-]+)?$`)
 
 // parseSpec reads one NAME[...][...] (§1.4). Later duplicates of a parameter win.
 func parseSpec(v Value) (*spec, *Problem) {
@@ -219,7 +218,7 @@ func (r *specReader) param() *Problem {
 		}
 	}
 	key := strings.TrimSpace(string(r.c.text[from:r.i]))
-	if r.peek() != '=' || !paramKey.MatchString(key) {
+	if r.peek() != '=' || !paramKey().MatchString(key) {
 		r.i = from
 		return r.fail("parameter %s of %q is not key=value", quote(key), r.spec.name)
 	}

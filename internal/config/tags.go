@@ -1,7 +1,6 @@
 package config
 
 import (
-	"regexp"
 	"strings"
 )
 
@@ -9,7 +8,7 @@ import (
 // to itself (§1.5). All places at which it stands at that moment are one time.
 const maxTagUse = 25
 
-var tagForm = regexp.MustCompile(`<([^ <>]+)>`)
+var tagForm = lazyRegexp(`<([^ <>]+)>`)
 
 // tagLookup resolves a tag; ok false leaves it as it stands (unknown, or left for run time).
 type tagLookup func(tag string) (v Value, ok bool, err error)
@@ -58,7 +57,7 @@ func replacedAll(lines []Line, i int, tag string, by Value) []Line {
 // firstTag finds the first tag of a line that has a value; to is 0 when there is none.
 func firstTag(l Line, get tagLookup) (from, to int, by Value, err error) {
 	for at := 0; ; {
-		m := tagForm.FindStringSubmatchIndex(l.Text[at:])
+		m := tagForm().FindStringSubmatchIndex(l.Text[at:])
 		if m == nil {
 			return 0, 0, Value{}, nil
 		}

@@ -2,7 +2,6 @@ package config
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -14,7 +13,7 @@ type Variant struct {
 }
 
 // chooser is a tag that a parameter completes: <mdre-<mode>> stands for mdre-normal, mdre-ddos...
-var chooser = regexp.MustCompile(`<([\w.-]*)<(\w+)>([\w.-]*)>`)
+var chooser = lazyRegexp(`<([\w.-]*)<(\w+)>([\w.-]*)>`)
 
 // Variants reads a filter once more for each value that its parameters could have instead: those
 // that the filter's files have options for, such as mode and publickey of sshd. Values under
@@ -82,7 +81,7 @@ func (d *doc) choices() map[string][]string {
 	keys := d.keys()
 	for _, s := range append(d.all(), d.defaults) {
 		for _, v := range s.keys {
-			for _, m := range chooser.FindAllStringSubmatch(v.Text(), -1) {
+			for _, m := range chooser().FindAllStringSubmatch(v.Text(), -1) {
 				var fit []string
 				for _, k := range keys {
 					if len(k) > len(m[1])+len(m[3]) && strings.HasPrefix(k, m[1]) && strings.HasSuffix(k, m[3]) {

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
+	"unicode/utf8"
 )
 
 // TagOptions say what fail2ban's tags mean.
@@ -22,34 +24,68 @@ const (
 	tagHost = `(?:` + tagAddr + `|` + tagDNS + `)`
 )
 
-var (
-	// flagGroup is a group that begins with global flags. ((?i)...) was a habit before Python
-	// refused flags in the middle of an expression.
-	flagGroup = regexp.MustCompile(`\\?\((?:\?:)?(\(\?[a-z]+)\)`)
-	anyTag    = regexp.MustCompile(`</?[\w-]+/?>`)
-)
+// flagGroup is a group that begins with global flags. ((?i)...) was a habit before Python refused
+// flags in the middle of an expression.
+var flagGroup = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\?\((?:\?:)?(\(\?[a-z]+)\)`) })
+
+// nextTag is where the first tag `</?[\w-]+/?>` of the text stands; to is 0 if there is none.
+func nextTag(text string) (from, to int) {
+	for {
+		open := strings.IndexByte(text[from:], '<')
+		if open < 0 {
+			return 0, 0
+		}
+		from += open
+		name := from + 1
+		if name < len(text) && text[name] == '/' {
+			name++
+		}
+		end := name
+		for end < len(text) && (text[end] == '-' || text[end] < utf8.RuneSelf && isWord(rune(text[end]))) {
+			end++
+		}
+		if to = end; to < len(text) && text[to] == '/' {
+			to++
+		}
+		if end > name && to < len(text) && text[to] == '>' {
+			return from, to + 1
+		}
+		from++
+	}
+}
 
 // Expand replaces fail2ban's tags in expr and rewrites groups that begin with global flags, as
 // fail2ban does before it compiles. What is no tag stays as it is.
 func Expand(expr string, o TagOptions) string {
-	expr = flagGroup.ReplaceAllStringFunc(expr, func(g string) string {
-		if g[0] == '\\' {
-			return g
-		}
-		return g[strings.LastIndexByte(g, '('):len(g)-1] + ":"
-	})
+	if strings.Contains(expr, "((?") || strings.Contains(expr, "(?:(?") {
+		expr = flagGroup().ReplaceAllStringFunc(expr, func(g string) string {
+			if g[0] == '\\' {
+				return g
+			}
+			return g[strings.LastIndexByte(g, '('):len(g)-1] + ":"
+		})
+	}
 	skips := 0
 	opened := map[string]bool{}
-	return anyTag.ReplaceAllStringFunc(expr, func(t string) string {
+	var out strings.Builder
+	for {
+		from, to := nextTag(expr)
+		if to == 0 {
+			out.WriteString(expr)
+			return out.String()
+		}
+		out.WriteString(expr[:from])
+		t := expr[from:to]
+		expr = expr[to:]
 		if t == "<SKIPLINES>" {
+			out.WriteString(`\n(?P<skiplines` + strconv.Itoa(skips) + `>(?:(?:.*\n)*?))`)
 			skips++
-			return `\n(?P<skiplines` + strconv.Itoa(skips-1) + `>(?:(?:.*\n)*?))`
+		} else if text, ok := fixedTag(t, o); ok {
+			out.WriteString(text)
+		} else {
+			out.WriteString(groupTag(t, opened))
 		}
-		if text, ok := fixedTag(t, o); ok {
-			return text
-		}
-		return groupTag(t, opened)
-	})
+	}
 }
 
 func fixedTag(t string, o TagOptions) (string, bool) {

@@ -2,7 +2,9 @@ package pattern
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -54,4 +56,21 @@ var tagged = []string{
 	"<SKIPLINES>a<SKIPLINES>", "<SKIPLINES/>", "<HOST>x<HOST>", "<DNS><CIDR>", " <HOST> ", "x<HOST>:<F-PORT/>", "<F-ID>a</F-ID/>", "<F-ID/>a</F-ID>",
 	"((?i)foo)", "(?:(?i)foo)", "a((?i)foo)b", "(?i)foo", "a(?i)foo", "((?im)foo)", "(?:(?i)foo)|(?:(?i)b)", "(?P<x>(?i)foo)", "((?i)a((?i)b))", `\((?i)a)`, `\\((?i)a)`,
 	`x\(((?i)a)`, "[((?i)]x", "((?i:a))", "(((?i)a))", "((?ai)x)", "((?I)x)", "((?i)(?i)x)", "(?:((?i)a))", "((?i)a)((?s)b)", "(((?i)(?:(?s)a)))", "x((?i)<HOST>)",
+}
+
+// TestTagsAsExpression holds the scanner of tags against the expression that says what they are.
+func TestTagsAsExpression(t *testing.T) {
+	tag := regexp.MustCompile(`</?[\w-]+/?>`)
+	g := rand.New(rand.NewPCG(5, 5))
+	for range 100_000 {
+		var b strings.Builder
+		for range g.IntN(12) {
+			b.WriteString([]string{"<", "<", "/", ">", "a", "-_", "F9", "é", " "}[g.IntN(9)])
+		}
+		from, to := nextTag(b.String())
+		want := tag.FindStringIndex(b.String())
+		if (want == nil) != (to == 0) || want != nil && (want[0] != from || want[1] != to) {
+			t.Fatalf("%q: %d to %d, want %v", b.String(), from, to, want)
+		}
+	}
 }

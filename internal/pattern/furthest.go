@@ -333,14 +333,18 @@ func (t *tracer) look(n *node, pos int) bool {
 // Origin says where what stands at a byte of Expand(expr, o) comes from in expr: what a tag
 // stands for, at the tag.
 func Origin(expr string, o TagOptions, at int) int {
-	tags := anyTag.FindAllStringIndex(expr, -1)
 	from := 0
-	for _, tag := range tags {
-		if end := len(Expand(expr[:tag[0]], o)); at < end {
-			return near(expr[from:tag[0]], at-(end-len(expr[from:tag[0]]))) + from
+	for {
+		begin, end := nextTag(expr[from:])
+		if end == 0 {
+			break
 		}
-		if from = tag[1]; at < len(Expand(expr[:tag[1]], o)) {
-			return tag[0]
+		begin, end = from+begin, from+end
+		if size := len(Expand(expr[:begin], o)); at < size {
+			return near(expr[from:begin], at-(size-len(expr[from:begin]))) + from
+		}
+		if from = end; at < len(Expand(expr[:end], o)) {
+			return begin
 		}
 	}
 	rest := expr[from:]
