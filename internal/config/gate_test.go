@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// gateOf loads a gaol.conf and returns what it says about proxies, and what is wrong with it.
-func gateOf(t *testing.T, text string) (Gate, string) {
+// ownKeys loads a gaol.conf and returns what it says, and what is wrong with it.
+func ownKeys(t *testing.T, text string) (Own, string) {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "gaol.conf"), []byte("[Definition]\n"+text), 0o600); err != nil {
@@ -19,7 +19,13 @@ func gateOf(t *testing.T, text string) (Gate, string) {
 	for _, p := range problems {
 		said = append(said, p.String()+" | "+p.Hint)
 	}
-	return conf.Global.Own.Gate, strings.Join(said, "\n")
+	return conf.Global.Own, strings.Join(said, "\n")
+}
+
+func gateOf(t *testing.T, text string) (Gate, string) {
+	t.Helper()
+	own, said := ownKeys(t, text)
+	return own.Gate, said
 }
 
 func TestKeysOfForwardAuth(t *testing.T) {

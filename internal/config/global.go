@@ -94,6 +94,24 @@ func (g globalReader) complain(key, got, want string) {
 	g.l.r.note(fault(raw.Pos(), "write for instance "+key+" = "+want, "%s %s cannot be read, %s is used", key, quote(got), want))
 }
 
+// yes reads one of gaol's own keys that is a yes or a no.
+func (g globalReader) yes(key string, values map[string]string) bool {
+	switch strings.ToLower(values[key]) {
+	case "yes", "true", "on", "1":
+		return true
+	case "no", "false", "off", "0", "":
+	default:
+		g.complain(key, values[key], "no")
+	}
+	return false
+}
+
+// leftOut notes an entry of a key that is left out.
+func (g globalReader) leftOut(key, hint, format string, args ...any) {
+	raw, _ := g.d.raw(definition, key)
+	g.l.r.note(fault(raw.Pos(), hint, format, args...))
+}
+
 func (l *loader) global() Global {
 	g := globalReader{l, l.optional("fail2ban"), map[string]Value{}}
 	out := Global{

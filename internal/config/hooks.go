@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/mail"
 	"net/url"
-	"strings"
 	"time"
 )
 
@@ -91,18 +90,6 @@ func (g globalReader) mail(values map[string]string) Mail {
 		g.complain("mail_tls", m.Policy, "auto")
 		m.Policy = "auto"
 	}
-	switch strings.ToLower(values["mail_whois"]) {
-	case "yes", "true", "on", "1":
-		m.Whois = true
-	case "no", "false", "off", "0":
-	default:
-		g.complain("mail_whois", values["mail_whois"], "no")
-	}
+	m.Whois = g.yes("mail_whois", values)
 	return m
-}
-
-// leftOut notes an entry that is left out.
-func (g globalReader) leftOut(key, hint, format string, args ...any) {
-	raw, _ := g.d.raw(definition, key)
-	g.l.r.note(fault(raw.Pos(), hint, format, args...))
 }

@@ -1,27 +1,16 @@
 package config
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// hooksOf loads a gaol.conf and returns who is told, and what is wrong with it.
 func hooksOf(t *testing.T, text string) (Hooks, string) {
 	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "gaol.conf"), []byte("[Definition]\n"+text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	conf, problems := Load(LoadOptions{Dir: dir})
-	var said []string
-	for _, p := range problems {
-		said = append(said, p.String()+" | "+p.Hint)
-	}
-	return conf.Global.Own.Hooks, strings.Join(said, "\n")
+	own, said := ownKeys(t, text)
+	return own.Hooks, said
 }
 
 func TestKeysOfHooks(t *testing.T) {

@@ -1,9 +1,6 @@
 package config
 
-import (
-	"net"
-	"strings"
-)
+import "net"
 
 // Metrics is where /metrics is served; Listen is empty where it is not.
 type Metrics struct {
@@ -23,14 +20,7 @@ func metricsKeys() []Key {
 // metrics reads those keys. What cannot be served as it is written is not served.
 func (g globalReader) metrics(values map[string]string) Metrics {
 	m := Metrics{Listen: values["metrics"], TokenFile: values["metrics_token_file"]}
-	insecure := false
-	switch strings.ToLower(values["metrics_insecure"]) {
-	case "yes", "true", "on", "1":
-		insecure = true
-	case "no", "false", "off", "0", "":
-	default:
-		g.complain("metrics_insecure", values["metrics_insecure"], "no")
-	}
+	insecure := g.yes("metrics_insecure", values)
 	if m.Listen == "" {
 		return m
 	}

@@ -35,13 +35,7 @@ func (g globalReader) web(values map[string]string) Web {
 	w := Web{Listen: values["web"], TokenFile: values["web_token_file"], PasswordHash: values["web_password_hash"],
 		Cert: values["web_cert"], Key: values["web_key"], GeoIP: values["geoip"],
 		Hosts: strings.FieldsFunc(values["web_hosts"], func(c rune) bool { return strings.ContainsRune(" \t\n,", c) })}
-	switch strings.ToLower(values["web_insecure"]) {
-	case "yes", "true", "on", "1":
-		w.Insecure = true
-	case "no", "false", "off", "0", "":
-	default:
-		g.complain("web_insecure", values["web_insecure"], "no")
-	}
+	w.Insecure = g.yes("web_insecure", values)
 	if w.Listen == "" {
 		return w
 	}
