@@ -26,6 +26,7 @@ func playedElsewhere() map[string]string {
 		"fresh": "test/install/debs_test.go", "remove": "test/install/debs_test.go",
 		"move": "test/install/debs_test.go", "back": "test/install/debs_test.go",
 		"compose": "test/e2e/composed_test.go",
+		"started": "test/e2e/started_test.go", "attack": "test/e2e/started_test.go", "banned": "test/e2e/started_test.go",
 	}
 }
 
