@@ -42,6 +42,12 @@ func elsewhere(t *testing.T, b block) bool {
 		}
 		return true
 	}
+	if b.doc == "docs/metrics.md" && b.lang == "yaml" {
+		if !strings.Contains(read(t, "test/prometheus/prometheus_test.go"), strconv.Quote("../../"+b.doc)) {
+			t.Errorf("%s: test/prometheus does not take this example", b)
+		}
+		return true
+	}
 	file, is := playedElsewhere()[b.mark]
 	if b.lang != "console" || b.mark == "" {
 		return false
@@ -136,7 +142,7 @@ func steps(text string) (all []step, err error) {
 var (
 	daemonLine  = regexp.MustCompile(`^gaol run\b`)
 	asksServer  = regexp.MustCompile(`^(fail2ban-client (set|get|status|stop)|gaol import --dry-run)\b`)
-	needsDaemon = regexp.MustCompile(`\bgaol (status|ban|unban|banned|allow|events|web|reload|stop)\b|\binet gaol\b|/var/lib/gaol/`)
+	needsDaemon = regexp.MustCompile(`\bgaol (status|ban|unban|banned|allow|events|metrics|web|reload|stop)\b|:8482/metrics|\binet gaol\b|/var/lib/gaol/`)
 	endsDaemon  = regexp.MustCompile(`\bgaol stop\b`)
 )
 
