@@ -64,7 +64,7 @@ func stage(d event.Decision) event.Kind {
 // lines are read again. They are written at once where few change, and so seldom where many do
 // that it takes a tenth of the time: a row costs some 20 us.
 const (
-	saveEvery  = time.Second      // at most, while reading is behind
+	saveEvery  = 5 * time.Second  // while reading is behind
 	saveAtMost = 15 * time.Second // the longest pause
 	rowPause   = 200 * time.Microsecond
 )
@@ -80,6 +80,7 @@ func (w *worker) rests() bool {
 		return false
 	}
 	w.unsaved = w.saved.Add(pause)
+	w.recordDue(now)
 	return true
 }
 
@@ -121,10 +122,7 @@ func (w *worker) impose(ctx context.Context, ds []event.Decision) {
 		w.tellIncrease(d)
 		w.tellRaise(d)
 	}
-	bans = slices.DeleteFunc(bans, w.restoring.onDisk)
-	if len(bans) > 0 {
-		w.commit(store.Change{Jail: w.conf.Name, Time: now, Bans: w.storedBans(bans)})
-	}
+	w.record(slices.DeleteFunc(bans, w.restoring.onDisk), now)
 	w.recall(ds)
 	for _, d := range ds {
 		switch d.Kind {
@@ -331,9 +329,15 @@ func staleness(b event.Ban) slog.Level {
 // ten thousand bans at most, and memory stays bounded where the disk is slow.
 const underWay = 16
 
-// commit hands a change to the store. Those under way are written in their order, and a disk
-// that falls behind slows the reading down.
+// commit hands a change to the store, behind the bans that wait for it.
 func (w *worker) commit(c store.Change) {
+	w.recordAll()
+	w.hand(c)
+}
+
+// hand gives the store a change. Those under way are written in their order, and a disk that
+// falls behind slows the reading down.
+func (w *worker) hand(c store.Change) {
 	for len(w.pending) > 0 && (len(w.pending) >= underWay || len(w.pending[0]) > 0) {
 		w.landed()
 	}
@@ -342,6 +346,7 @@ func (w *worker) commit(c store.Change) {
 
 // written waits for all changes under way.
 func (w *worker) written() {
+	w.recordAll()
 	for len(w.pending) > 0 {
 		w.landed()
 	}

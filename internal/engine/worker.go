@@ -41,9 +41,10 @@ type worker struct {
 	asks                *asker
 	ignores             exceptions
 	pending             []<-chan error // the commits under way, oldest first
-	held                *heldLog       // of log
-	owes                bool           // the kernel may lack some of this jail's bans
-	owedLifts           []event.Ban    // lifted and written down, but still in the kernel
+	unwritten           unwritten
+	held                *heldLog    // of log
+	owes                bool        // the kernel may lack some of this jail's bans
+	owedLifts           []event.Ban // lifted and written down, but still in the kernel
 	owesTold            reminder
 	repairs             uint64 // how often bans were put back into the kernel
 	lastRepair          time.Time
