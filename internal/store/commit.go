@@ -65,7 +65,18 @@ type writer struct {
 	ctx      context.Context
 	tx       *sql.Tx
 	prepared map[string]*sql.Stmt
+	unbanned *bool // whether there are any; nil: not asked yet
 	err      error
+}
+
+// someUnbanned says whether a lift waits for the kernel: mostly none does, and the bans of a burst
+// need not look each for one.
+func (w *writer) someUnbanned() bool {
+	if w.unbanned == nil && w.err == nil {
+		w.unbanned = new(bool)
+		w.err = w.tx.QueryRowContext(w.ctx, `SELECT EXISTS (SELECT 1 FROM unban)`).Scan(w.unbanned)
+	}
+	return w.err == nil && *w.unbanned
 }
 
 func (w *writer) exec(query string, args ...any) {
@@ -113,6 +124,7 @@ func (w *writer) change(c *Change) {
 		w.exec(`UPDATE ban SET lifted=?, lift_reason=? WHERE jail=? AND id=? AND lifted IS NULL`,
 			micros(at), c.Reason, c.Jail, id)
 		w.exec(`INSERT OR REPLACE INTO unban VALUES (?,?,?)`, c.Jail, id, micros(at))
+		w.unbanned = nil
 	}
 	if c.ForgiveAll {
 		w.exec(`UPDATE ban SET times=0 WHERE jail=?`, c.Jail)
@@ -158,5 +170,7 @@ func (w *writer) ban(jail string, b *event.Ban) {
 			failures=excluded.failures, reason=excluded.reason, manual=excluded.manual, times=excluded.times, scope=excluded.scope`+evidence,
 		jail, b.ID, int(b.Kind), b.IP, micros(b.Start), micros(b.End), micros(b.Renewed), b.Count,
 		b.Regex, b.Source, b.Reason, b.Manual, packLines(b.Matches), packFields(b.Fields), b.Times, b.Scope)
-	w.exec(`DELETE FROM unban WHERE jail=? AND id=?`, jail, b.ID)
+	if w.someUnbanned() {
+		w.exec(`DELETE FROM unban WHERE jail=? AND id=?`, jail, b.ID)
+	}
 }
