@@ -44,7 +44,7 @@ type Server struct {
 
 // Open serves /metrics until Close. What happens is counted from now on.
 func Open(door Door, o Options) (*Server, error) {
-	l, err := net.Listen("tcp", o.Listen)
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", o.Listen)
 	if err != nil {
 		return nil, &control.Error{Fault: control.Failed, Msg: "serve metrics: " + err.Error(), Hint: "see who listens there: ss -ltnp; or write another address as metrics"}
 	}
