@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -125,7 +126,20 @@ func LogStamp(t time.Time) string {
 
 // LogLine is the rest of it, with the line's end.
 func LogLine(l slog.Level, logger, message string) string {
-	return fmt.Sprintf("fail2ban.%-15s [%d]: %-7s %s\n", logger, os.Getpid(), LevelName(l), message)
+	b := make([]byte, 0, 48+len(logger)+len(message))
+	b = padded(append(b, "fail2ban."...), logger, 15)
+	b = strconv.AppendInt(append(b, " ["...), int64(os.Getpid()), 10)
+	b = padded(append(b, "]: "...), LevelName(l), 7)
+	return string(append(append(append(b, ' '), message...), '\n'))
+}
+
+// padded appends a word and blanks up to a width.
+func padded(b []byte, word string, width int) []byte {
+	b = append(b, word...)
+	for n := utf8.RuneCountInString(word); n < width; n++ {
+		b = append(b, ' ')
+	}
+	return b
 }
 
 // WithAttrs implements slog.Handler.
@@ -156,8 +170,12 @@ func LevelName(l slog.Level) string {
 // Printable returns s with every control character, line end and invalid byte replaced by
 // '?', so that text from a log can be shown on a terminal or in a line of gaol's own log.
 func Printable(s string) string {
+	plain := 0
+	for plain < len(s) && s[plain] >= ' ' && s[plain] <= '~' {
+		plain++
+	}
 	clean := true
-	for _, r := range s {
+	for _, r := range s[plain:] { // most is plain ASCII
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			clean = false
 			break

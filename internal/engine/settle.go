@@ -309,7 +309,9 @@ func (w *worker) tell(d event.Decision) {
 		w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] Ignore %s: %s", w.conf.Name, named(d.Ban.ID, 100), d.Reason), "logger", "actions")
 		return
 	}
-	w.log.Log(context.Background(), Notice, fmt.Sprintf("[%s] %s %s%s", w.conf.Name, verb, named(d.Ban.ID, 200), w.reach()), "logger", "actions")
+	if w.log.Enabled(context.Background(), Notice) {
+		w.line(Notice, "actions", "["+w.conf.Name+"] "+verb+" "+named(d.Ban.ID, 200)+w.reach())
+	}
 }
 
 // staleness is how loudly a failure of a banned id is told: the older the ban, the less it can
