@@ -2,7 +2,9 @@ package metrics
 
 import (
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -168,9 +170,9 @@ func seconds(d time.Duration) float64 {
 }
 
 // label is a file's name as a label, which has to be UTF-8: one that is not must not end the
-// scrape of all the rest.
+// scrape of all the rest. What does not print, and may command a terminal, is quoted as well.
 func label(text string) string {
-	if utf8.ValidString(text) {
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return text
 	}
 	quoted := strconv.Quote(text)
