@@ -175,7 +175,7 @@ func network(id string) (string, bool) {
 // logs alone, and would turn text around, hide it, or hide behind it. It is the last step, so
 // that none can be forgotten.
 func harmless(page []byte) []byte {
-	if !bytes.ContainsFunc(page, harmful) {
+	if utf8.Valid(page) && !bytes.ContainsFunc(page, harmful) {
 		return page
 	}
 	out := make([]byte, 0, len(page)+len(page)/8)
