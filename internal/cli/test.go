@@ -154,6 +154,7 @@ type tester struct {
 	report testReport
 	filter *filter.Filter
 	cutter date.Cutter
+	entry  event.Entry // of the last line
 	ids    numbers
 }
 
@@ -164,11 +165,13 @@ func (t *tester) line(text string, now time.Time) {
 	}
 	r := &t.report
 	r.Lines++
-	e, _ := t.cutter.Cut(event.Line{Text: text}, "", now)
+	e := &t.entry
+	e.Line.Text = text
+	t.cutter.CutInto(e, now)
 	if t.cutter.Seen == date.Undated {
 		r.Undated++
 	}
-	m := t.filter.MatchEntry(&e, e.Time)
+	m := t.filter.MatchEntry(e, e.Time)
 	r.Aborted += len(t.filter.Aborts())
 	switch m.Verdict {
 	case filter.Failed:

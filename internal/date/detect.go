@@ -98,31 +98,38 @@ func (d *Detector) Hits() []Hit {
 // is not OK names a date that does not exist. now is the line's arrival: it decides missing years
 // and days, and its location is the machine's zone.
 func (d *Detector) Find(text string, now time.Time) (s Stamp, matched bool) {
+	matched = d.find(text, now, &s)
+	return s, matched
+}
+
+// find is Find into a Stamp that is zero.
+func (d *Detector) find(text string, now time.Time, s *Stamp) bool {
 	if d.last >= 0 {
 		// Steady state: the template of the last line, where it stood then.
 		if e := &d.list[d.last]; e.scan != nil {
-			if d.scanned(e, text, now, &s) {
+			if d.scanned(e, text, now, s) {
 				e.hits++
 				e.lastUsed = now
-				return s, true
+				return true
 			}
 		}
 	}
 	m, ok := d.match(text)
 	if !ok {
-		return Stamp{}, false
+		return false
 	}
 	t := d.list[m.at].template
 	if m != d.searched {
 		// Another template was tried after the one that is taken.
 		if _, ok := d.search(m.at, text, m.from, m.to); !ok {
-			return Stamp{}, false
+			return false
 		}
 	}
 	d.fields = t.read(text, d.spans)
 	start, end := int(d.spans[2*t.cut]), int(d.spans[2*t.cut+1])
 	d.use(m, text, now)
-	return d.stamp(t, start, end, now), true
+	*s = d.stamp(t, start, end, now)
+	return true
 }
 
 // scanned reads the timestamp with the scanner of the template that was used last, if it is where

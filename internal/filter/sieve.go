@@ -2,6 +2,7 @@ package filter
 
 import (
 	"slices"
+	"sync"
 
 	"gaol/internal/pattern"
 )
@@ -18,9 +19,9 @@ const (
 // sieve says which failregexes can match a text: those whose literals are in it. Most lines of
 // most logs end here.
 type sieve struct {
-	gate    []pattern.Finder // where that is not nil: a text without any of them matches none
-	scanner *pattern.Scanner
-	also    [][][]pattern.Finder // by failregex: further sets, of each of which one text must be there
+	gate    []pattern.Finder        // where that is not nil: a text without any of them matches none
+	scanner func() *pattern.Scanner // made when it is needed: with heads it mostly is not
+	also    [][][]pattern.Finder    // by failregex: further sets, of each of which one text must be there
 }
 
 func newSieve(rules []*rule) *sieve {
@@ -48,7 +49,7 @@ func newSieve(rules []*rule) *sieve {
 	if !open && len(gate) <= fewTexts {
 		s.gate = finders(gate)
 	}
-	s.scanner = pattern.NewScanner(literals)
+	s.scanner = sync.OnceValue(func() *pattern.Scanner { return pattern.NewScanner(literals) })
 	return s
 }
 
@@ -59,7 +60,7 @@ func (s *sieve) sift(text string, hit []bool) bool {
 		clear(hit)
 		return false
 	}
-	s.scanner.Scan(text, hit)
+	s.scanner().Scan(text, hit)
 	any := false
 	for i := range hit {
 		if hit[i] {

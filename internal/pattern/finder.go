@@ -9,12 +9,21 @@ import (
 
 // Finder looks for one text, eight places at once: at each it compares three bytes, those of the
 // text that are rarest in logs. strings.Index looks for the first byte only, and a log is full of
-// quotes and blanks.
+// quotes and blanks. A long text is looked for by two bytes near its end, and skips most of s
+// (Horspool's search, with pairs of bytes).
 type Finder struct {
 	text    string
 	at      int // of the three bytes
 	a, b, c uint64
+	rare    bool        // text[at] hardly ever stands in a log: it alone is looked for
+	skip    *[256]uint8 // of a long text: how far on its end may be, by what pair of bytes stands there
 }
+
+// rareBytes stand in few lines more than once or twice: the processor compares 32 bytes with one.
+const rareBytes = "[]{}<>@#|^~$!"
+
+// longText is from what length on skipping is faster than comparing eight places at once.
+const longText = 16
 
 const everyByte = 0x0101010101010101
 
@@ -24,6 +33,21 @@ func NewFinder(text string) Finder {
 	if len(text) < 3 {
 		return f
 	}
+	if len(text) >= longText {
+		f.skip = new([256]uint8)
+		for i := range f.skip {
+			f.skip[i] = uint8(min(len(text)-1, 255))
+		}
+		for i := 1; i < len(text); i++ {
+			f.skip[pair(text[i-1], text[i])] = uint8(min(len(text)-1-i, 255))
+		}
+		return f
+	}
+	if f.at = strings.IndexAny(text, rareBytes); f.at >= 0 {
+		f.rare = true
+		return f
+	}
+	f.at = 0
 	best := 1 << 20
 	for i := range len(text) - 2 {
 		if n := usual(text[i]) * usual(text[i+1]) * usual(text[i+2]); n < best {
@@ -52,6 +76,12 @@ func (f *Finder) In(s string) bool {
 	if len(f.text) < 3 {
 		return strings.Contains(s, f.text)
 	}
+	if f.skip != nil {
+		return f.skipTo(s)
+	}
+	if f.rare {
+		return f.rareIn(s)
+	}
 	i := f.at
 	if i > len(s) {
 		return false
@@ -67,6 +97,39 @@ func (f *Finder) In(s string) bool {
 		}
 	}
 	return i-f.at < len(s) && strings.Contains(s[i-f.at:], f.text)
+}
+
+// rareIn is In for a text with a rare byte.
+func (f *Finder) rareIn(s string) bool {
+	for i := f.at; i < len(s); i++ {
+		next := strings.IndexByte(s[i:], f.text[f.at])
+		if next < 0 {
+			return false
+		}
+		i += next
+		if strings.HasPrefix(s[i-f.at:], f.text) {
+			return true
+		}
+	}
+	return false
+}
+
+func pair(a, b byte) byte { return a<<3 ^ b }
+
+// skipTo is In for a long text.
+func (f *Finder) skipTo(s string) bool {
+	size := len(f.text)
+	for i := size - 1; i < len(s); {
+		n := int(f.skip[pair(s[i-1], s[i])])
+		if n == 0 {
+			if s[i+1-size:i+1] == f.text {
+				return true
+			}
+			n = 1
+		}
+		i += n
+	}
+	return false
 }
 
 // zeroBytes sets the highest bit of each byte that is zero; behind one, also of some that are 1.
