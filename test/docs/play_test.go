@@ -143,7 +143,7 @@ var (
 	daemonLine  = regexp.MustCompile(`^gaol run\b`)
 	asksServer  = regexp.MustCompile(`^(fail2ban-client (set|get|status|stop)|gaol import --dry-run)\b`)
 	needsDaemon = regexp.MustCompile(`\bgaol (status|ban|unban|banned|allow|events|metrics|web|reload|stop)\b|:8482/metrics|\binet gaol\b|/var/lib/gaol/`)
-	endsDaemon  = regexp.MustCompile(`\bgaol stop\b`)
+	endsDaemon  = regexp.MustCompile(`\bgaol (stop|panic)\b`)
 )
 
 // console runs the commands of a block. Each must succeed, unless the next one is `echo $?`.
@@ -181,7 +181,7 @@ func (s *session) step(line string) (said string) {
 		s.w.do("fail2ban-client ping || fail2ban-client start") // gaol answers too, where it runs
 	}
 	said, s.status = s.w.sh(line)
-	if endsDaemon.MatchString(line) {
+	if s.daemon != nil && endsDaemon.MatchString(line) {
 		s.stopped(s.daemon.wait())
 	}
 	return said
