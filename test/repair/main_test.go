@@ -62,7 +62,13 @@ type lab struct {
 // saying is a log that a test can wait on.
 type saying struct{ to chan string }
 
-func (s saying) Write(p []byte) (int, error) { s.to <- string(p); return len(p), nil }
+// Write takes what a batch of log lines says apart: it comes as one.
+func (s saying) Write(p []byte) (int, error) {
+	for line := range strings.Lines(string(p)) {
+		s.to <- line
+	}
+	return len(p), nil
+}
 
 // start runs an engine; wrap, if not nil, stands between it and the kernel.
 func start(t *testing.T, o engine.Options, wrap func(*firewall.NFT) firewall.Backend) *lab {

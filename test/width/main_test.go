@@ -111,7 +111,13 @@ func (l *lab) run(jail string) {
 
 type saying struct{ to chan string }
 
-func (s saying) Write(p []byte) (int, error) { s.to <- string(p); return len(p), nil }
+// Write takes what a batch of log lines says apart: it comes as one.
+func (s saying) Write(p []byte) (int, error) {
+	for line := range strings.Lines(string(p)) {
+		s.to <- line
+	}
+	return len(p), nil
+}
 
 // listen serves UDP ports of the host, and keeps who says what.
 func (l *lab) listen(ports ...int) {
