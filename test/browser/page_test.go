@@ -124,7 +124,12 @@ func (b *tab) press(selector string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
+	_, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector)))
+	for err != nil && strings.Contains(err.Error(), "Could not find node") {
+		// The live page put another in its place between looking for it and pressing it.
+		_, err = chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector)))
+	}
+	if err != nil {
 		b.t.Fatalf("press %s: %v\n%.2000s", selector, err, b.text())
 	}
 	b.loaded()
